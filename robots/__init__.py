@@ -1,0 +1,1 @@
+"""What a robot is: the values that cross every boundary, the robot contract, safety limits, and adapters."""

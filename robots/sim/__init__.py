@@ -1,0 +1,1 @@
+"""The simulated world: scene, tasks, rendering, differential inverse kinematics, in MuJoCo."""

@@ -1,0 +1,1 @@
+"""Policy backends of the server. Heavy imports happen only when a backend is built."""
