@@ -110,7 +110,7 @@ class TriggerDecision:
 
 
 class Trigger(Protocol):
-    """Decides, from a stream of detector results, that the target is found. Pure bookkeeping: no I/O, no clock of its own."""
+    """Decides from a stream of detector results that the target is found. Pure bookkeeping: no I/O, no own clock."""
 
     def reset(self, task: Task) -> None:
         """Forget all evidence."""

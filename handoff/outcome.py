@@ -17,7 +17,7 @@ class Outcome:
         steps_to_handoff: Control periods before the first grant to the generalist, or None without one.
         handoffs: Grants to the generalist.
         grasp_failures: Grants that ended without a held object.
-        handoff_latency_s: For each grant, loop time from the trigger's confirmation to the generalist's first executed command [s].
+        handoff_latency_s: For each grant, loop time from the confirmed trigger to the first executed VLA command [s].
         duration_s: Loop time [s].
         refusals: Commands that the gate refused, by reason.
     """

@@ -47,7 +47,7 @@ class Robot(Protocol):
         ...
 
     def hold(self) -> Action:
-        """Bring the arm to rest within the limits and keep its pose; the gripper stays as it is. Returns what was sent."""
+        """Bring the arm to rest within the limits and keep its pose, gripper unchanged. Returns what was sent."""
         ...
 
     def disconnect(self) -> None:
