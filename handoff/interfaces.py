@@ -8,25 +8,31 @@ from typing import Protocol
 
 from handoff.outcome import Outcome
 from handoff.phases import Status
-from robots.types import Action, Command, Detection, DetectionFrame, Lease, Observation, Task
+from robots.types import (
+    Action,
+    Command,
+    Detection,
+    DetectionFrame,
+    Lease,
+    Observation,
+    SkillHealth,
+    SkillState,
+    Task,
+)
 
-
-class SkillState(StrEnum):
-    """How a skill is doing, as far as the authority needs to know."""
-
-    WARMING = "warming"  # alive, not able to act yet
-    READY = "ready"
-    DONE = "done"  # believes that its job is finished
-    EXHAUSTED = "exhausted"  # looked everywhere, or has nothing left to try
-    FAILED = "failed"  # cannot act: refused, no plan, link lost; `detail` says why
-
-
-@dataclass(frozen=True, slots=True)
-class SkillHealth:
-    """A skill's state and, where it helps, why."""
-
-    state: SkillState
-    detail: str = ""
+__all__ = [
+    "Clock",
+    "Detector",
+    "Recorder",
+    "Robotic",
+    "Skill",
+    "SkillHealth",
+    "SkillState",
+    "Step",
+    "Trigger",
+    "TriggerDecision",
+    "TriggerState",
+]
 
 
 class Skill(Protocol):

@@ -236,6 +236,24 @@ class Command:
     action: Action
 
 
+class SkillState(StrEnum):
+    """How a skill is doing, as far as the authority needs to know."""
+
+    WARMING = "warming"  # alive, not able to act yet
+    READY = "ready"
+    DONE = "done"  # believes that its job is finished
+    EXHAUSTED = "exhausted"  # looked everywhere, or has nothing left to try
+    FAILED = "failed"  # cannot act: refused, no plan, link lost; `detail` says why
+
+
+@dataclass(frozen=True, slots=True)
+class SkillHealth:
+    """A skill's state and, where it helps, why."""
+
+    state: SkillState
+    detail: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class RobotDescription:
     """What does not change while a robot is connected.
