@@ -1,0 +1,205 @@
+"""Forward kinematics, differential and multi-start inverse kinematics of the simulated arm, on a robot-only model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+
+import mujoco
+import numpy as np
+
+from robots.sim import arm
+from robots.types import Float
+
+LOWER_RAD = np.array(arm.LOWER_RAD)
+UPPER_RAD = np.array(arm.UPPER_RAD)
+VELOCITY_RAD_S = np.array(arm.VELOCITY_RAD_S)
+
+# MuJoCo's camera looks along -z with y up; OpenCV's along +z with y down.
+OPENCV_FROM_MUJOCO = np.diag([1.0, -1.0, -1.0])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ArmPose:
+    """Where the hand is: homogeneous poses (4, 4) of the gripper point and of the wrist camera (OpenCV axes)."""
+
+    gripper_to_world: Float
+    camera_to_world: Float
+
+
+@cache
+def robot_model() -> mujoco.MjModel:
+    """Return the compiled robot-only model; shared and never modified."""
+    return arm.build_arm().compile()
+
+
+class ArmKinematics:
+    """Kinematics of the arm. Holds scratch data only: one instance per thread.
+
+    Args:
+        rest_rad: (7,) posture that the redundant joint drifts towards; the middle of the limits when None.
+    """
+
+    def __init__(self, rest_rad: Float | None = None) -> None:
+        self._model = robot_model()
+        self._data = mujoco.MjData(self._model)
+        joints = [self._model.joint(name) for name in arm.JOINT_NAMES]
+        self._qpos = np.array([joint.qposadr[0] for joint in joints])
+        self._dofs = np.array([joint.dofadr[0] for joint in joints])
+        self._site = self._model.site(arm.GRIPPER_SITE).id
+        self._camera = self._model.camera(arm.WRIST_CAMERA).id
+        self._jacobian = np.empty((6, self._model.nv))
+        self.rest_rad = 0.5 * (LOWER_RAD + UPPER_RAD) if rest_rad is None else np.asarray(rest_rad, dtype=float)
+
+    def forward(self, q_rad: Float) -> ArmPose:
+        """Return gripper and camera pose at joint positions `q_rad`, (7,) [rad]."""
+        self._place(q_rad)
+        data = self._data
+        return ArmPose(
+            _pose(data.site_xmat[self._site].reshape(3, 3), data.site_xpos[self._site]),
+            _pose(
+                data.cam_xmat[self._camera].reshape(3, 3) @ OPENCV_FROM_MUJOCO,
+                data.cam_xpos[self._camera],
+            ),
+        )
+
+    def jacobian(self, q_rad: Float) -> Float:
+        """Return the gripper point's Jacobian in the world frame, (6, 7): linear rows first."""
+        self._place(q_rad)
+        mujoco.mj_comPos(self._model, self._data)
+        mujoco.mj_jacSite(self._model, self._data, self._jacobian[:3], self._jacobian[3:], self._site)
+        return self._jacobian[:, self._dofs]
+
+    def twist_to_joint_velocity(self, q_rad: Float, twist: Float, *, dt_s: float = 1 / 15) -> Float:
+        """Return joint velocities that realise a gripper twist as well as the limits allow.
+
+        Damped least squares with saturation in the null space: a joint that would exceed its speed or, within
+        `dt_s`, its range is locked at the bound and the rest is solved again (Flacco et al., ICRA 2012,
+        doi 10.1109/ICRA.2012.6225376). What redundancy is left pulls towards `rest_rad`.
+
+        Args:
+            q_rad: (7,) joint positions [rad].
+            twist: (6,) linear [m/s] and angular [rad/s] velocity of the gripper point, world frame.
+            dt_s: Time that the velocity will be applied for [s].
+
+        Returns:
+            (7,) joint velocities [rad/s].
+        """
+        jacobian = self.jacobian(q_rad)
+        low = np.maximum(-VELOCITY_RAD_S, np.minimum((LOWER_RAD - q_rad) / dt_s, 0.0))
+        high = np.minimum(VELOCITY_RAD_S, np.maximum((UPPER_RAD - q_rad) / dt_s, 0.0))
+        bias = np.clip(1.0 * (self.rest_rad - q_rad), -0.4, 0.4) * min(1.0, 4.0 * float(np.abs(twist).max()))
+        velocity = np.zeros(7)
+        free = np.ones(7, dtype=bool)
+        for _ in range(7):
+            rest = twist - jacobian[:, ~free] @ velocity[~free]
+            velocity[free] = _damped_solve(jacobian[:, free], rest, bias[free])
+            excess = np.maximum(velocity - high, low - velocity) * free
+            worst = int(np.argmax(excess))
+            if excess[worst] <= 1e-9:
+                break
+            velocity[worst] = min(max(velocity[worst], low[worst]), high[worst])
+            free[worst] = False
+        return np.clip(velocity, low, high)
+
+    def solve(
+        self,
+        gripper_to_world: Float,
+        seeds: Iterable[Float],
+        rng: np.random.Generator,
+        *,
+        free_roll: bool = False,
+        restarts: int = 8,
+    ) -> Float | None:
+        """Return joint positions (7,) that reach the pose, or None when no start converged.
+
+        Args:
+            gripper_to_world: (4, 4) wanted pose of the gripper point.
+            seeds: Starting postures that are tried first, (7,) each.
+            rng: Draws the further starting postures.
+            free_roll: Leave the rotation about the approach axis open.
+            restarts: Number of random starts after the seeds.
+        """
+        return next(self.solutions(gripper_to_world, seeds, rng, free_roll=free_roll, restarts=restarts), None)
+
+    def solutions(
+        self,
+        gripper_to_world: Float,
+        seeds: Iterable[Float],
+        rng: np.random.Generator,
+        *,
+        free_roll: bool = False,
+        restarts: int = 8,
+    ) -> Iterator[Float]:
+        """Yield every converged solution of `solve`'s starts in turn, for a caller that also checks collisions."""
+        for seed in seeds:
+            if (found := self._descend(gripper_to_world, np.asarray(seed, dtype=float), free_roll=free_roll)) is not None:
+                yield found
+        for _ in range(restarts):
+            start = rng.uniform(LOWER_RAD, UPPER_RAD)
+            if (found := self._descend(gripper_to_world, start, free_roll=free_roll)) is not None:
+                yield found
+
+    def _descend(self, target: Float, start: Float, *, free_roll: bool, steps: int = 60) -> Float | None:
+        q = np.clip(start, LOWER_RAD, UPPER_RAD)
+        for _ in range(steps):
+            jacobian = self.jacobian(q)
+            rotation = self._data.site_xmat[self._site].reshape(3, 3)
+            turn = rotation_vector(target[:3, :3] @ rotation.T)
+            if free_roll:
+                # Only the approach axis matters: align it along the shortest arc.
+                turn = _shortest_arc(rotation[:, 2], target[:3, 2])
+                jacobian = _without_roll(jacobian, rotation[:, 2])
+            error = np.concatenate([target[:3, 3] - self._data.site_xpos[self._site], turn])
+            if np.linalg.norm(error[:3]) < 5e-4 and np.linalg.norm(error[3:]) < 5e-3:
+                return q
+            size = float(np.linalg.norm(error))
+            bias = 0.1 * min(size, 1.0) * (self.rest_rad - q)
+            step = _damped_solve(jacobian, error, bias, damping=0.02 + 0.1 * min(size, 1.0))
+            step *= min(1.0, 0.5 / max(float(np.abs(step).max()), 1e-9))
+            q = np.clip(q + step, LOWER_RAD, UPPER_RAD)
+        return None
+
+    def _place(self, q_rad: Float) -> None:
+        self._data.qpos[self._qpos] = q_rad
+        mujoco.mj_kinematics(self._model, self._data)
+        mujoco.mj_camlight(self._model, self._data)
+
+
+def rotation_vector(rotation: Float) -> Float:
+    """Return the rotation vector (3,) [rad] of a rotation matrix (3, 3)."""
+    quat = np.empty(4)
+    vector = np.empty(3)
+    mujoco.mju_mat2Quat(quat, np.ascontiguousarray(rotation).ravel())
+    mujoco.mju_quat2Vel(vector, quat, 1.0)
+    return vector
+
+
+def _shortest_arc(start: Float, end: Float) -> Float:
+    axis = np.cross(start, end)
+    sine = float(np.linalg.norm(axis))
+    angle = np.arctan2(sine, float(start @ end))
+    if sine < 1e-9:
+        return np.zeros(3) if angle < 1.0 else np.array([0.0, 0.0, np.pi])
+    return axis * (angle / sine)
+
+
+def _without_roll(jacobian: Float, approach: Float) -> Float:
+    projected = jacobian.copy()
+    projected[3:] -= np.outer(approach, approach @ jacobian[3:])
+    return projected
+
+
+def _damped_solve(jacobian: Float, task: Float, bias: Float, *, damping: float = 0.02) -> Float:
+    """Return argmin |J v - task|^2 + damping^2 |v - bias|^2 in closed form (Nakamura and Hanafusa 1986)."""
+    gram = jacobian @ jacobian.T
+    gram[np.diag_indices(6)] += damping * damping
+    return bias + jacobian.T @ np.linalg.solve(gram, task - jacobian @ bias)
+
+
+def _pose(rotation: Float, position: Float) -> Float:
+    pose = np.eye(4)
+    pose[:3, :3] = rotation
+    pose[:3, 3] = position
+    return pose
