@@ -84,18 +84,20 @@ class BackendConfig(draccus.ChoiceRegistry):
     """Base of the backends' configurations; `backend.type` names one of `BACKENDS`."""
 
     @classmethod
-    def get_choice_class(cls, name: str) -> Any:
+    def get_choice_class(cls, name: str) -> type[Any]:
         """Import and return the configuration class of the backend `name`.
 
         Raises:
             UsageError: There is no such backend.
         """
         if name in cls._choice_registry:
-            return cls._choice_registry[name]
+            registered: type[Any] = cls._choice_registry[name]
+            return registered
         if name not in BACKENDS:
             raise UsageError.unknown("backend", name, BACKENDS)
         module, config, _ = BACKENDS[name]
-        return getattr(importlib.import_module(module), config)
+        choice: type[Any] = getattr(importlib.import_module(module), config)
+        return choice
 
     @classmethod
     def get_known_choices(cls) -> dict[str, Any]:
