@@ -1,0 +1,144 @@
+"""`baton demo` and `baton eval`: every method on the same layouts, then the summary, the report and one line each."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol
+
+from handoff import console
+from handoff.commands.options import load_yaml, option_lines, parse_options
+from handoff.config import GENERALIST_ALONE, EvalConfig
+from handoff.records import EpisodeRecord, Job
+from handoff.run_folder import CONFIG, REPORT, SUMMARY, VIDEO, RunFolder
+from robots.errors import UsageError
+
+PLACE_OPTIONS = ("--out", "--resume", "--workers")
+
+
+class Crew(Protocol):
+    """Runs jobs, possibly several at a time."""
+
+    def run(self, jobs: Sequence[Job]) -> Iterator[EpisodeRecord]:
+        """Yield each finished episode as it ends, in any order."""
+        ...
+
+
+OpenCrew = Callable[[EvalConfig, Path], AbstractContextManager[Crew]]
+
+
+def help_lines(_command: str) -> list[str]:
+    """The options of `EvalConfig`."""
+    return option_lines(EvalConfig)
+
+
+def run(command: str, arguments: Sequence[str]) -> int:
+    """Parse, check that the task exists, and evaluate with worker processes."""
+    from handoff.commands.crew import ProcessCrew
+    from robots.sim.tasks import find_task
+
+    config = parse_options(EvalConfig, arguments)
+    if config.resume:
+        config = _stored(config, arguments)
+    find_task(config.task)
+    evaluate(config, ProcessCrew.open)
+    return 0
+
+
+def evaluate(config: EvalConfig, open_crew: OpenCrew) -> RunFolder:
+    """Run what is missing of the evaluation, then write the summary and the report and print the result.
+
+    Raises:
+        BatonError: An episode could not be run; finished ones are kept.
+        OSError: The run folder cannot be written.
+    """
+    folder = _open_folder(config)
+    done = {record.key for record in folder.episodes()}
+    jobs = [job for job in plan(config) if job.key not in done]
+    try:
+        if jobs:
+            _run_jobs(config, folder, jobs, len(done), open_crew)
+    except KeyboardInterrupt:
+        console.note(f"To continue: baton eval --resume --out {folder.path}")
+        raise
+    finish(config, folder)
+    return folder
+
+
+def plan(config: EvalConfig) -> list[Job]:
+    """All episodes, layout by layout, so that an interrupted run is still paired."""
+    return [
+        Job(method, seed, video=index < config.videos)
+        for index, seed in enumerate(config.seeds)
+        for method in config.methods
+    ]
+
+
+def finish(config: EvalConfig, folder: RunFolder) -> None:
+    """Write `summary.json` and `report.html`, and print one line per method and the paths."""
+    from handoff.report import render_report
+    from handoff.summary import build_summary
+
+    episodes = folder.episodes()
+    summary = build_summary(config, episodes)
+    folder.write(SUMMARY, json.dumps(summary, indent=2, ensure_ascii=False) + "\n")
+    folder.write(REPORT, render_report(folder, config, summary, episodes))
+    for text in result_lines(config, summary):
+        console.line(text)
+    console.line(f"report   {folder.path / REPORT}")
+    console.line(f"numbers  {folder.path / SUMMARY}")
+    if any(row.video for row in episodes):
+        console.line(f"videos   {folder.path / VIDEO}")
+    console.line(f"again    baton eval --config_path {folder.path / CONFIG} --out NEW")
+
+
+def result_lines(config: EvalConfig, summary: dict) -> list[str]:
+    """The result as text: a heading, one line per method, and the paired verdicts."""
+    from handoff.report import method_cells
+
+    header, rows = method_cells(summary)
+    absent = ", target absent" if config.absent else ""
+    seeds = f"{config.seeds[0]} to {config.seeds[-1]}"
+    verdicts = [
+        text for pair in summary["comparisons"] if GENERALIST_ALONE not in pair.values() for text in pair["verdict"]
+    ]
+    return [
+        f"{config.task}{absent}: layouts {seeds}, 95 % intervals in brackets; generalist: {summary['generalist']}",
+        "",
+        *console.table(header, rows),
+        "",
+        *verdicts,
+        *([""] if verdicts else []),
+    ]
+
+
+def _run_jobs(config: EvalConfig, folder: RunFolder, jobs: Sequence[Job], done: int, open_crew: OpenCrew) -> None:
+    with open_crew(config, folder.path) as crew, console.progress(done + len(jobs), done) as bar:
+        for record in crew.run(jobs):
+            folder.append(record)
+            bar.update()
+
+
+def _open_folder(config: EvalConfig) -> RunFolder:
+    if config.resume:
+        return RunFolder.resume(Path(config.out))
+    out = config.out or f"runs/{time.strftime('%Y%m%d-%H%M%S')}-{config.task}"
+    return RunFolder.create(Path(out), config.to_dict())
+
+
+def _stored(config: EvalConfig, arguments: Sequence[str]) -> EvalConfig:
+    """The resumed run's own configuration; an option that would change it is refused."""
+    path = Path(config.out) / CONFIG
+    RunFolder.resume(Path(config.out))
+    load_yaml(EvalConfig, path)
+    stored = parse_options(EvalConfig, ["--config_path", str(path), "--out", config.out, "--resume"])
+    changed = [text for text in arguments if text.startswith("--") and text.partition("=")[0] not in PLACE_OPTIONS]
+    if changed and replace(config, workers=stored.workers) != stored:
+        raise UsageError(
+            f"A resumed run keeps its own {path}; leave out {changed[0].partition('=')[0]}, or start a new run."
+        )
+    return replace(stored, workers=config.workers or stored.workers)

@@ -1,0 +1,158 @@
+"""Command-line options and YAML files into frozen dataclasses: draccus decodes, every mistake becomes one sentence.
+
+draccus reports mistakes in many ways (argparse errors, multi-line decoding errors, file and YAML errors), and takes
+values as YAML, so that `--task on` would become `True`. Names and YAML keys are checked here first, texts are quoted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import types
+import typing
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from robots.errors import UsageError
+
+CONFIG_OPTION = "config_path"
+
+
+def parse_options[T](options: type[T], arguments: Sequence[str]) -> T:
+    """Return `options` filled from `arguments`, on top of the YAML file that `--config_path` names, if any.
+
+    Raises:
+        UsageError: An option, key or value is not valid; one sentence with the valid choices.
+    """
+    import draccus
+    from draccus.utils import DraccusException
+
+    given = _split(arguments, dict(_fields(options)))
+    if CONFIG_OPTION in given:
+        load_yaml(options, Path(given[CONFIG_OPTION]))
+    tokens = [token for name, value in given.items() for token in (f"--{name}", value)]
+    try:
+        return draccus.parse(options, args=tokens, exit_on_error=False)
+    except (DraccusException, argparse.ArgumentError, OSError, yaml.YAMLError) as error:
+        raise UsageError(_one_line(error)) from error
+
+
+def load_yaml(options: type[Any], path: Path) -> dict[str, Any]:
+    """Read a YAML file and check that its keys are fields of `options`.
+
+    Raises:
+        UsageError: The file is missing, not YAML, or names an unknown key.
+    """
+    try:
+        values = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise UsageError(f"Cannot read the configuration {path}: {error.strerror}.") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is not valid YAML: {_one_line(error)}") from error
+    if not isinstance(values, dict):
+        raise UsageError(f"{path} must hold `key: value` lines.")
+    _check_keys(options, values, path, prefix="")
+    return values
+
+
+def option_lines(options: type[Any]) -> list[str]:
+    """Return one help line per option: name, default, and the comment above the field."""
+    import draccus.wrappers.docstring as docstring
+
+    rows = []
+    for name, (kind, owner, field) in _described(options):
+        comment = docstring.get_attribute_docstring(owner, field.name).comment_above
+        rows.append((f"--{name}" + ("" if kind is bool else f" {_metavar(kind)}"), f"{comment}{_default(field)}"))
+    rows.append((f"--{CONFIG_OPTION} FILE", "YAML file with any of these; options given beside it win"))
+    width = max(len(left) for left, _ in rows)
+    return [f"  {left.ljust(width)}  {right}" for left, right in rows]
+
+
+def _split(arguments: Sequence[str], known: Mapping[str, Any]) -> dict[str, str]:
+    given: dict[str, str] = {}
+    rest = list(arguments)
+    while rest:
+        token = rest.pop(0)
+        if not token.startswith("--"):
+            raise UsageError(f"Unexpected argument {token!r}: every option is written --name value.")
+        name, equals, value = token[2:].partition("=")
+        name = name.replace("-", "_")
+        if name != CONFIG_OPTION and name not in known:
+            raise UsageError.unknown("option", f"--{name}", [f"--{choice}" for choice in (*known, CONFIG_OPTION)])
+        if not equals and known.get(name) is bool and (not rest or rest[0].startswith("--")):
+            value = "true"
+        elif not equals:
+            if not rest or rest[0].startswith("--"):
+                raise UsageError(f"Option --{name} needs a value.")
+            value = rest.pop(0)
+        given[name] = value if name == CONFIG_OPTION else _as_yaml(known[name], value)
+    return given
+
+
+def _as_yaml(kind: object, value: str) -> str:
+    if kind is str:
+        return json.dumps(value)
+    if typing.get_origin(kind) is tuple:
+        return json.dumps([part.strip() for part in value.split(",") if part.strip()])
+    return value
+
+
+def _described(
+    options: type[Any], prefix: str = ""
+) -> Iterator[tuple[str, tuple[Any, type[Any], dataclasses.Field[Any]]]]:
+    hints = typing.get_type_hints(options)
+    for field in dataclasses.fields(options):
+        kind = _without_none(hints[field.name])
+        if dataclasses.is_dataclass(kind):
+            yield from _described(typing.cast("type[Any]", kind), f"{prefix}{field.name}.")
+        else:
+            yield f"{prefix}{field.name}", (kind, options, field)
+
+
+def _fields(options: type[Any]) -> Iterator[tuple[str, Any]]:
+    for name, (kind, _, _) in _described(options):
+        yield name, kind
+
+
+def _without_none(kind: Any) -> Any:  # noqa: ANN401
+    if isinstance(kind, types.UnionType):
+        return next(part for part in typing.get_args(kind) if part is not type(None))
+    return kind
+
+
+def _check_keys(options: type[Any], values: Mapping[str, Any], path: Path, prefix: str) -> None:
+    hints = typing.get_type_hints(options)
+    names = [field.name for field in dataclasses.fields(options)]
+    for key, value in values.items():
+        if key not in names:
+            raise UsageError.unknown("key", f"{prefix}{key}", [prefix + name for name in names], where=str(path))
+        kind = _without_none(hints[key])
+        if dataclasses.is_dataclass(kind):
+            if not isinstance(value, dict):
+                raise UsageError(f"{prefix}{key} in {path} must hold `key: value` lines, not {value!r}.")
+            _check_keys(typing.cast("type[Any]", kind), value, path, f"{prefix}{key}.")
+        elif typing.get_origin(kind) is tuple and not isinstance(value, list):
+            raise UsageError(f"{prefix}{key} in {path} must be a list, for instance [{value}].")
+        elif kind is str and not isinstance(value, str):
+            raise UsageError(f"{prefix}{key} in {path} must be text; write it in quotes: '{value}'.")
+
+
+def _metavar(kind: object) -> str:
+    names = {int: "N", float: "X", str: "TEXT"}
+    return names.get(kind, "A,B,...") if isinstance(kind, type) else "A,B,..."
+
+
+def _default(field: dataclasses.Field[Any]) -> str:
+    value = field.default
+    if value in (dataclasses.MISSING, "", None, False):
+        return ""
+    return f" [{','.join(value) if isinstance(value, tuple) else value}]"
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(str(error).replace("`", "").split())
+    return text if text.endswith(".") else f"{text}."

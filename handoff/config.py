@@ -1,0 +1,100 @@
+"""The evaluation's configuration: the one place where methods and option defaults are declared.
+
+Every field is an option of `baton demo` and `baton eval`, and a key of a run folder's `config.yaml`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from robots.errors import UsageError
+
+TEST_SEED_BASE = 200_000
+GENERALIST_ALONE = "generalist"
+METHODS: dict[str, str] = {
+    "search+handoff": "learned search, trigger, handoff",
+    "sweep+handoff": "exhaustive sweep over the shelves, trigger, handoff",
+    "coverage+handoff": "next view by unseen volume, trigger, handoff",
+    "random+handoff": "random views, trigger, handoff",
+    GENERALIST_ALONE: "the generalist alone, without a search",
+}
+BACKENDS = {"expert": "simulation expert (privileged)", "lerobot": "lerobot policy"}
+
+
+@dataclass(frozen=True, slots=True)
+class VlaOptions:
+    """Which generalist policy the policy server runs."""
+
+    # Backend of the policy server: expert (simulation, privileged) or lerobot
+    type: str = "expert"
+    # Folder of a lerobot policy: config.json, model.safetensors
+    policy_path: str = ""
+
+    def __post_init__(self) -> None:
+        if self.type not in BACKENDS:
+            raise UsageError.unknown("policy backend", self.type, BACKENDS)
+        if self.type == "lerobot" and not self.policy_path:
+            raise UsageError("The lerobot backend needs a policy: name its folder with --vla.policy_path.")
+
+    @property
+    def label(self) -> str:
+        """How results name this generalist."""
+        return f"{BACKENDS[self.type]} {self.policy_path}".strip()
+
+
+@dataclass(frozen=True, slots=True)
+class EvalConfig:
+    """Options of `baton eval` and `baton demo`.
+
+    Raises:
+        UsageError: A value is out of range, or a method does not exist.
+    """
+
+    # Task whose layouts are drawn
+    task: str = "bookshelf_pineapple"
+    # Layouts; every method runs on each of them
+    episodes: int = 10
+    # Seed of the first layout; the test layouts start at 200000
+    seed_base: int = TEST_SEED_BASE
+    # Methods, separated by commas
+    methods: tuple[str, ...] = ("search+handoff", "sweep+handoff", GENERALIST_ALONE)
+    # Folder of a trained search policy; empty for the shipped one
+    policy: str = ""
+    # Leave the target out of every layout: measures false handoffs
+    absent: bool = False
+    # Keep wall-clock time, as on a robot, instead of simulated time
+    realtime: bool = False
+    # Layouts of which every method's video is kept
+    videos: int = 2
+    # Processes that run episodes; 0 for one per core, at most 2
+    workers: int = 0
+    # Run folder; empty for runs/<time>-<task>
+    out: str = ""
+    # Continue the run in --out with its own config.yaml
+    resume: bool = False
+    # The generalist
+    vla: VlaOptions = field(default_factory=VlaOptions)
+
+    def __post_init__(self) -> None:
+        unknown = [name for name in self.methods if name not in METHODS]
+        if unknown:
+            raise UsageError.unknown("method", unknown[0], METHODS)
+        if not self.methods or len(set(self.methods)) != len(self.methods):
+            raise UsageError("methods must name at least one method, each one once.")
+        for name, least in {"episodes": 1, "seed_base": 0, "videos": 0, "workers": 0}.items():
+            if getattr(self, name) < least:
+                raise UsageError(f"{name} must be at least {least}, not {getattr(self, name)}.")
+        if self.resume and not self.out:
+            raise UsageError("--resume needs the run folder: name it with --out.")
+
+    @property
+    def seeds(self) -> range:
+        """The layouts' seeds."""
+        return range(self.seed_base, self.seed_base + self.episodes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The part that makes a run what it is: everything but where it is written."""
+        values = asdict(self)
+        values["methods"] = list(self.methods)
+        return {name: value for name, value in values.items() if name not in ("out", "resume")}

@@ -1,0 +1,98 @@
+"""Everything that is written down about one episode: events, verdict, video, and the row that sums it up."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from handoff.config import GENERALIST_ALONE
+from handoff.interfaces import Recorder
+from handoff.judge import Judge, JudgingRecorder
+from handoff.outcome import Outcome
+from handoff.recorder import EventRecorder, LineWriter, RecorderGroup
+from handoff.records import EpisodeRecord, Job
+from handoff.run_folder import EVENTS, VIDEO
+from handoff.video import VideoRecorder
+from robots.types import Image, Task
+
+
+@dataclass(frozen=True, slots=True)
+class Filming:
+    """How episodes are filmed.
+
+    Attributes:
+        camera: Name of the wrist camera, whose images the detector sees.
+        spectator: Renders a third-person image, or None.
+        fps: Frames per second: the control rate.
+        wait: Slow the loop instead of dropping frames; only for simulated time.
+    """
+
+    camera: str
+    spectator: Callable[[], Image] | None
+    fps: float
+    wait: bool
+
+
+class EpisodeLog:
+    """The recorders of one episode, closed on every path; `record` sums up a finished episode.
+
+    Args:
+        folder: The run folder.
+        job: The episode.
+        judge: Ground truth, or None on a real robot.
+        filming: See `Filming`.
+    """
+
+    def __init__(self, folder: Path, job: Job, judge: Judge | None, filming: Filming) -> None:
+        self._job = job
+        self._started_s = time.monotonic()
+        self._writer = LineWriter(folder / EVENTS)
+        self._judging = JudgingRecorder(judge, triggered=job.method != GENERALIST_ALONE) if judge else None
+        self._video = _video_recorder(folder, job, filming) if job.video else None
+        parts = (self._judging, EventRecorder(self._writer, job), self._video)
+        self.recorder: Recorder = RecorderGroup([part for part in parts if part is not None])
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close the files.
+
+        Raises:
+            OSError: Something could not be written, for instance because the disk is full.
+        """
+        self._writer.close()
+        if self._video is not None and self._video.error is not None:
+            raise self._video.error
+
+    def record(self, task: Task, outcome: Outcome, *, absent: bool) -> EpisodeRecord:
+        """Return the finished episode's row."""
+        return EpisodeRecord.build(
+            self._job,
+            task.name,
+            absent=absent,
+            outcome=outcome,
+            verdict=self._judging.verdict if self._judging else None,
+            wall_s=time.monotonic() - self._started_s,
+            dropped=self._writer.dropped + (self._video.dropped if self._video else 0),
+            video=f"{VIDEO}/{self._job.name}.mp4" if self._video else "",
+        )
+
+
+def _video_recorder(folder: Path, job: Job, filming: Filming) -> VideoRecorder:
+    return VideoRecorder(
+        folder / VIDEO,
+        job.name,
+        title=f"{job.method}, layout {job.seed}",
+        fps=filming.fps,
+        camera=filming.camera,
+        spectator=filming.spectator,
+        wait=filming.wait,
+    )

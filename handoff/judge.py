@@ -1,0 +1,90 @@
+"""Ground truth for evaluation. Only a simulation has a judge; a real robot runs without one."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from handoff.interfaces import Step
+from handoff.outcome import Outcome
+from handoff.records import Verdict
+from robots.types import Task
+
+Box = tuple[float, float, float, float]
+
+
+class Judge(Protocol):
+    """Answers about the true state of the world right now. Nothing that controls the robot may hold one."""
+
+    def target_seen(self, box_xyxy_px: Box | None) -> bool:
+        """Whether the target is visible in the wrist image and `box_xyxy_px` overlaps its true mask.
+
+        Without a box, whether it is visible at all.
+        """
+        ...
+
+    def target_held(self) -> bool:
+        """Whether the target is lifted at least 5 cm above its resting place and held by the gripper."""
+        ...
+
+    def collided(self) -> bool:
+        """Whether the last control period had a forbidden contact of the robot."""
+        ...
+
+    def oracle_steps(self) -> int | None:
+        """Control periods of the shortest search with full knowledge in this layout, or None where it is not known."""
+        ...
+
+
+class JudgingRecorder:
+    """A recorder that asks the judge at every handoff and at the end, and keeps the verdict."""
+
+    def __init__(self, judge: Judge, *, triggered: bool = True) -> None:
+        """Ask `judge`; a method without a trigger has no box to be right about, only a target in view or not."""
+        self._judge = judge
+        self._triggered = triggered
+        self._handoffs = self._false_handoffs = self._collisions = 0
+        self._steps_to_find: int | None = None
+        self._oracle_steps: int | None = None
+        self._completed = False
+        self._box: Box | None = None
+
+    def begin(self, task: Task) -> None:
+        """Start a new episode."""
+        self._handoffs = self._false_handoffs = self._collisions = 0
+        self._steps_to_find = self._box = None
+        self._completed = False
+        self._oracle_steps = self._judge.oracle_steps()
+
+    def step(self, step: Step) -> None:
+        """Judge the handoffs and contacts of this control period."""
+        self._collisions += self._judge.collided()
+        if step.decision.target is not None:
+            self._box = step.decision.target.box_xyxy_px
+        if step.status.handoffs == self._handoffs:
+            return
+        self._handoffs = step.status.handoffs
+        if not self._right():
+            self._false_handoffs += 1
+        elif self._steps_to_find is None:
+            self._steps_to_find = step.index
+
+    def end(self, outcome: Outcome | None) -> None:
+        """Judge the grasp."""
+        self._completed = self._judge.target_held()
+
+    @property
+    def verdict(self) -> Verdict:
+        """The finished episode's verdict."""
+        return Verdict(
+            found=self._steps_to_find is not None,
+            steps_to_find=self._steps_to_find,
+            false_handoffs=self._false_handoffs,
+            completed=self._completed,
+            collisions=self._collisions,
+            oracle_steps=self._oracle_steps,
+        )
+
+    def _right(self) -> bool:
+        if self._triggered and self._box is None:
+            return False
+        return self._judge.target_seen(self._box if self._triggered else None)

@@ -1,0 +1,178 @@
+"""`summary.json`: numbers with intervals per method, paired comparisons, and what the run was made with."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from handoff import environment
+from handoff.config import GENERALIST_ALONE, METHODS, EvalConfig
+from handoff.records import EpisodeRecord
+from handoff.statistics import Interval, compare, poisson_rate, spl, wilson
+
+SCHEMA = "baton.summary/1"
+SIGNIFICANCE = 0.05
+
+
+def build_summary(config: EvalConfig, episodes: Sequence[EpisodeRecord]) -> dict[str, Any]:
+    """Summarise finished episodes; a method without any is left out."""
+    by_method = {name: sorted_by_seed(episodes, name) for name in config.methods}
+    ran = {name: rows for name, rows in by_method.items() if rows}
+    return {
+        "schema": SCHEMA,
+        "task": config.task,
+        "absent": config.absent,
+        "generalist": config.vla.label,
+        "seeds": list(config.seeds),
+        "complete": len(episodes) == config.episodes * len(config.methods),
+        "methods": {name: summarise(name, rows) for name, rows in ran.items()},
+        "comparisons": _comparisons(ran),
+        "versions": environment.versions(),
+        "machine": environment.machine(),
+        "git": environment.git(),
+    }
+
+
+def sorted_by_seed(episodes: Sequence[EpisodeRecord], method: str) -> list[EpisodeRecord]:
+    """The episodes of one method, by layout."""
+    return sorted((row for row in episodes if row.method == method), key=lambda row: row.seed)
+
+
+def summarise(method: str, rows: Sequence[EpisodeRecord]) -> dict[str, Any]:
+    """Numbers of one method; those that need a judge are None without one."""
+    latencies = [value for row in rows for value in row.handoff_latency_ms]
+    return {
+        "description": METHODS.get(method, method),
+        "episodes": len(rows),
+        **_success(rows),
+        **_false_handoffs(method, rows),
+        **_search(rows),
+        "handoffs": sum(row.handoffs for row in rows),
+        "handoff_latency_ms_p50": _percentile(latencies, 50),
+        "handoff_latency_ms_p95": _percentile(latencies, 95),
+        "grasp_failures": sum(row.grasp_failures for row in rows),
+        "collisions": _total([row.collisions for row in rows]),
+        "collision_episodes": None if _unjudged(rows) else sum(bool(row.collisions) for row in rows),
+        "refusals": dict(sum((Counter(row.refusals) for row in rows), Counter())),
+        "stop_reasons": dict(Counter(row.stop_reason for row in rows)),
+        "duration_s_median": _percentile([row.duration_s for row in rows], 50),
+    }
+
+
+def _success(rows: Sequence[EpisodeRecord]) -> dict[str, Any]:
+    if _unjudged(rows):
+        names = (
+            "found",
+            "found_ci95",
+            "completed",
+            "completed_ci95",
+            "completed_given_found",
+            "completed_given_found_ci95",
+        )
+        return dict.fromkeys(names)
+    found, completed = sum(bool(row.found) for row in rows), sum(bool(row.completed) for row in rows)
+    both = sum(bool(row.found and row.completed) for row in rows)
+    return {
+        "found": found,
+        "found_ci95": _listed(wilson(found, len(rows))),
+        "completed": completed,
+        "completed_ci95": _listed(wilson(completed, len(rows))),
+        "completed_given_found": both / found if found else None,
+        "completed_given_found_ci95": _listed(wilson(both, found)),
+    }
+
+
+def _false_handoffs(method: str, rows: Sequence[EpisodeRecord]) -> dict[str, Any]:
+    # The generalist alone has no trigger: it is handed the robot whatever is in view, so nothing was claimed.
+    if method == GENERALIST_ALONE or _unjudged(rows):
+        return dict.fromkeys(("false_handoffs", "false_handoff_episodes_ci95", "false_handoffs_per_hour_ci95"))
+    events = sum(row.false_handoffs or 0 for row in rows)
+    hours = sum(row.duration_s for row in rows) / 3600.0
+    return {
+        "false_handoffs": events,
+        "false_handoff_episodes_ci95": _listed(wilson(sum(bool(row.false_handoffs) for row in rows), len(rows))),
+        "false_handoffs_per_hour_ci95": _listed(poisson_rate(events, hours)),
+    }
+
+
+def _search(rows: Sequence[EpisodeRecord]) -> dict[str, Any]:
+    steps = [row.steps_to_find for row in rows if row.steps_to_find is not None]
+    return {
+        "median_steps_to_find": _percentile(steps, 50),
+        "steps_to_find_quartiles": [_percentile(steps, 25), _percentile(steps, 75)] if steps else None,
+        "spl": spl(
+            [bool(row.found) for row in rows], [row.steps_to_find for row in rows], [row.oracle_steps for row in rows]
+        ),
+    }
+
+
+def _comparisons(ran: dict[str, list[EpisodeRecord]]) -> list[dict[str, Any]]:
+    """The first method against each other one, on the layouts both finished."""
+    names = [name for name, rows in ran.items() if not _unjudged(rows)]
+    return [_comparison(names[0], other, ran) for other in names[1:]] if names else []
+
+
+def _comparison(first: str, second: str, ran: dict[str, list[EpisodeRecord]]) -> dict[str, Any]:
+    left, right = ({row.seed: row for row in ran[name]} for name in (first, second))
+    seeds = sorted(left.keys() & right.keys())
+    a, b = [left[seed] for seed in seeds], [right[seed] for seed in seeds]
+    found = compare(
+        [bool(row.found) for row in a],
+        [bool(row.found) for row in b],
+        [row.steps_to_find for row in a],
+        [row.steps_to_find for row in b],
+    )
+    completed = compare([bool(row.completed) for row in a], [bool(row.completed) for row in b], [], [])
+    steps = GENERALIST_ALONE not in (first, second)
+    return {
+        "first": first,
+        "second": second,
+        "found": asdict(found),
+        "completed": {
+            key: value for key, value in asdict(completed).items() if "steps" not in key and key != "both_found"
+        },
+        "verdict": _verdict(
+            first, second, found.success_p, found.first_only - found.second_only, "finds the target more often"
+        )
+        + _verdict(
+            first,
+            second,
+            completed.success_p,
+            completed.first_only - completed.second_only,
+            "completes the task more often",
+        )
+        + (
+            _verdict(first, second, found.steps_p, -(found.steps_difference_median or 0.0), "needs fewer steps to find")
+            if steps
+            else []
+        ),
+    }
+
+
+def _verdict(first: str, second: str, p: float, advantage: float, claim: str) -> list[str]:
+    """One sentence; a direction only where the paired test carries it."""
+    if p >= SIGNIFICANCE or advantage == 0:
+        return [f"No significant difference: {first} and {second}, “{claim}” (p = {p:.2g})."]
+    winner, loser = (first, second) if advantage > 0 else (second, first)
+    return [f"{winner} {claim} than {loser} (p = {p:.2g})."]
+
+
+def _unjudged(rows: Sequence[EpisodeRecord]) -> bool:
+    return any(row.found is None for row in rows)
+
+
+def _total(values: Sequence[int | None]) -> int | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if len(known) == len(values) else None
+
+
+def _percentile(values: Sequence[float], percent: float) -> float | None:
+    return round(float(np.percentile(values, percent)), 3) if len(values) else None
+
+
+def _listed(interval: Interval | None) -> list[float] | None:
+    return [round(value, 4) for value in interval] if interval else None
