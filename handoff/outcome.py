@@ -19,7 +19,8 @@ class Outcome:
         grasp_failures: Grants that ended without a held object.
         handoff_latency_s: For each grant, loop time from the confirmed trigger to the first executed VLA command [s].
         duration_s: Loop time [s].
-        refusals: Commands that the gate refused, by reason.
+        refusals: Control periods in which the gate executed nothing for the holder, by reason.
+        detail: The cause and evidence of the last transition.
     """
 
     stop_reason: StopReason
@@ -30,3 +31,4 @@ class Outcome:
     handoff_latency_s: tuple[float, ...]
     duration_s: float
     refusals: dict[str, int]
+    detail: str = ""

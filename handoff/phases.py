@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -18,7 +19,7 @@ class Phase(StrEnum):
     PREFETCH = "prefetch"  # [gate] first chunk under the pending lease
     GRASP = "grasp"  # [vla]
     CHECK = "check"  # [gate] did the grasp work?
-    RETREAT = "retreat"  # [search] back out to where the target was last seen
+    RETREAT = "retreat"  # [search] back out the way the grasp came in
     DONE = "done"  # [gate] terminal
     FAULT_HOLD = "fault_hold"  # [gate] latched, terminal for the episode
 
@@ -55,6 +56,8 @@ class Status:
         grasp_failures: Grasps that ended without success so far.
         search_elapsed_s: Time spent in SEARCH and VERIFY in earlier visits [s].
         lost_since_s: When the target was last seen during GRASP, or None while it is seen.
+        prefetch_failures: Times in a row that the generalist delivered no first command.
+        cooldown_until_s: Candidates are ignored before this time [s].
         stop_reason: Set exactly when the phase is terminal.
     """
 
@@ -67,6 +70,8 @@ class Status:
     grasp_failures: int = 0
     search_elapsed_s: float = 0.0
     lost_since_s: float | None = None
+    prefetch_failures: int = 0
+    cooldown_until_s: float = -math.inf
     stop_reason: StopReason | None = None
 
     @property
