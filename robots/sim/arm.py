@@ -31,8 +31,8 @@ DH = (
     (0.088, 0.0, math.pi / 2),
 )
 FLANGE_M = 0.107
-BRACKET_M = 0.02
-HAND_PITCH_RAD = math.radians(60.0)
+BRACKET_M = 0.03
+HAND_PITCH_RAD = math.radians(70.0)
 TIP_M = 0.130  # from the flange to the point between the finger tips
 FINGER_STROKE_M = 0.0425  # per finger
 WRIST_FOVY_DEG = 70.0
@@ -91,13 +91,19 @@ _LINKS = (
 
 
 def build_arm() -> mujoco.MjSpec:
-    """Return the arm alone: the model for kinematics, and the part that the scene attaches.
+    """Return the arm alone: the model for kinematics."""
+    spec = mujoco.MjSpec()
+    spec.compiler.degree = False
+    add_arm(spec)
+    return spec
+
+
+def add_arm(spec: mujoco.MjSpec) -> None:
+    """Add the arm to a world whose angles are in radians.
 
     Body `base` stands at the origin. The site `gripper` lies between the finger tips, z along the approach direction;
     the camera `wrist` is mounted on the hand, its image's lower edge towards the finger tips.
     """
-    spec = mujoco.MjSpec()
-    spec.compiler.degree = False
     for name, rgba in ((_WHITE, (0.83, 0.84, 0.86)), (_GREY, (0.42, 0.43, 0.46)), (_DARK, (0.14, 0.145, 0.16))):
         spec.add_material(name=name, rgba=[*rgba, 1.0], specular=0.25, shininess=0.5)
     base = spec.worldbody.add_body(name="base", gravcomp=1.0)
@@ -117,7 +123,6 @@ def build_arm() -> mujoco.MjSpec:
         _spread_mass(body, _MASS_KG[index])
     _add_hand(body)
     _add_actuators(spec)
-    return spec
 
 
 def _link_bit(index: int) -> int:

@@ -1,0 +1,96 @@
+"""Does the arm touch anything? Contact queries on a private copy of the compiled scene, without dynamics."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import mujoco
+import numpy as np
+
+from robots.sim import arm
+from robots.types import Float
+
+MARGIN_M = 0.004
+
+
+@dataclass(frozen=True, slots=True)
+class ArmIndices:
+    """Where the arm is in a compiled scene.
+
+    Attributes:
+        joints: Addresses of the seven joints in qpos.
+        fingers: Addresses of the two finger joints in qpos.
+        arm_geoms: Ids of every geom of the arm, hand and fingers.
+        finger_geoms: Ids of the fingers' geoms.
+    """
+
+    joints: tuple[int, ...]
+    fingers: tuple[int, ...]
+    arm_geoms: frozenset[int]
+    finger_geoms: frozenset[int]
+
+    @classmethod
+    def of(cls, model: mujoco.MjModel) -> ArmIndices:
+        """Look the arm up by name."""
+        bodies = {model.body(name).id for name in ("base", "hand", *(f"link{i}" for i in range(1, 8)))}
+        fingers = {model.body(name).id for name in arm.FINGER_JOINTS}
+        return cls(
+            joints=tuple(int(model.joint(name).qposadr[0]) for name in arm.JOINT_NAMES),
+            fingers=tuple(int(model.joint(name).qposadr[0]) for name in arm.FINGER_JOINTS),
+            arm_geoms=frozenset(i for i in range(model.ngeom) if int(model.geom_bodyid[i]) in bodies | fingers),
+            finger_geoms=frozenset(i for i in range(model.ngeom) if int(model.geom_bodyid[i]) in fingers),
+        )
+
+
+class CollisionChecker:
+    """Answers whether arm postures are free, with everything else where a state vector says.
+
+    Args:
+        model: The compiled scene, arranged for the episode; copied, so later edits need a new checker.
+        qpos: (nq,) the state of the world.
+        target_body: Body id of the object that the fingers may touch.
+    """
+
+    def __init__(self, model: mujoco.MjModel, qpos: Float, target_body: int) -> None:
+        self._model = _arm_contacts_only(model)
+        self._data = mujoco.MjData(self._model)
+        self._data.qpos[:] = qpos
+        self._indices = ArmIndices.of(self._model)
+        self._target_body = target_body
+
+    def free(self, q_rad: Float, *, touch_target: bool = False) -> bool:
+        """Return whether the arm at `q_rad` (7,) with open fingers stays clear of everything.
+
+        Args:
+            q_rad: Joint positions [rad].
+            touch_target: Whether the fingers may touch the target.
+        """
+        self._data.qpos[list(self._indices.joints)] = q_rad
+        self._data.qpos[list(self._indices.fingers)] = arm.FINGER_STROKE_M
+        mujoco.mj_kinematics(self._model, self._data)
+        mujoco.mj_comPos(self._model, self._data)
+        mujoco.mj_collision(self._model, self._data)
+        contacts = self._data.contact.geom[: self._data.ncon]
+        return all(self._allowed(int(first), int(second), touch_target=touch_target) for first, second in contacts)
+
+    def path_free(self, path_rad: Float, *, touch_target: bool = False) -> bool:
+        """Return whether every posture of a path (m, 7) is free."""
+        return all(self.free(q, touch_target=touch_target) for q in path_rad)
+
+    def _allowed(self, first: int, second: int, *, touch_target: bool) -> bool:
+        geoms = {first, second}
+        if not geoms & self._indices.arm_geoms:
+            return True
+        bodies = {int(self._model.geom_bodyid[geom]) for geom in geoms}
+        return touch_target and self._target_body in bodies and bool(geoms & self._indices.finger_geoms)
+
+
+def _arm_contacts_only(model: mujoco.MjModel) -> mujoco.MjModel:
+    """Return a copy in which only pairs with a part of the arm are tested, with a safety margin around the arm."""
+    copy = mujoco.MjModel.__copy__(model)
+    copy.opt.enableflags &= ~int(mujoco.mjtEnableBit.mjENBL_SLEEP)
+    parts = list(ArmIndices.of(copy).arm_geoms)
+    others = np.setdiff1d(np.arange(copy.ngeom), parts)
+    copy.geom_contype[others] = 0
+    copy.geom_margin[parts] = MARGIN_M
+    return copy

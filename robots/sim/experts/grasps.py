@@ -1,0 +1,72 @@
+"""Candidate grasps of an object that stands on a shelf: near-horizontal approaches, best first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+
+from robots.sim.episode import ObjectSpec
+from robots.sim.objects import CLASSES
+from robots.types import Float
+
+MAX_WIDTH_M = 0.078  # of the gripper's 85 mm, the rest is clearance
+YAWS_RAD = np.radians([0, 12, -12, 24, -24, 36, -36, 48, -48])
+PITCHES_RAD = np.radians([0, 12, 24, 36, -10])
+
+# Height of the grasp above the base, and half lengths of the body's horizontal ellipse, at scale 1 [m].
+_SHAPES = {"pineapple": (0.046, 0.035, 0.035), "duck": (0.034, 0.044, 0.033)}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Grasp:
+    """One way to take the object.
+
+    Attributes:
+        pose: Gripper pose at the grasp, (4, 4); z is the approach direction, the fingers close along y.
+        approach: Unit approach direction in the world frame, (3,).
+    """
+
+    pose: Float
+    approach: Float
+
+
+def candidate_grasps(item: ObjectSpec, object_to_world: Float) -> Iterator[Grasp]:
+    """Yield grasps of an object at its present pose, the straightest approach first.
+
+    Args:
+        item: The object's class and scale.
+        object_to_world: Its present pose, (4, 4); the origin is its base.
+    """
+    height, long_half, short_half = _shape(item)
+    point = object_to_world[:3, 3] + np.array([0.0, 0.0, height])
+    heading = float(np.arctan2(object_to_world[1, 0], object_to_world[0, 0]))
+    outward = float(np.arctan2(point[1], point[0]))
+    order = sorted(product(YAWS_RAD, PITCHES_RAD), key=lambda pair: abs(pair[0] - 0.5 * outward) + abs(pair[1]))
+    for yaw, pitch in order:
+        if _width(yaw + np.pi / 2 - heading, long_half, short_half) > MAX_WIDTH_M:
+            continue
+        approach = np.array([np.cos(pitch) * np.cos(yaw), np.cos(pitch) * np.sin(yaw), -np.sin(pitch)])
+        yield from (Grasp(_pose(point, approach, side), approach) for side in (1.0, -1.0))
+
+
+def _shape(item: ObjectSpec) -> tuple[float, float, float]:
+    kind = CLASSES[item.kind]
+    height, long_half, short_half = _SHAPES.get(item.kind, (0.45 * kind.height_m, kind.radius_m, kind.radius_m))
+    return height * item.scale, long_half * item.scale, short_half * item.scale
+
+
+def _width(angle_rad: float, long_half: float, short_half: float) -> float:
+    """Return the width of an ellipse along a direction at `angle_rad` from its long axis [m]."""
+    return 2.0 * float(np.hypot(long_half * np.cos(angle_rad), short_half * np.sin(angle_rad)))
+
+
+def _pose(point: Float, approach: Float, side: float) -> Float:
+    up = side * (np.array([0.0, 0.0, 1.0]) - approach * approach[2])
+    x = up / np.linalg.norm(up)
+    pose = np.eye(4)
+    pose[:3, :3] = np.column_stack([x, np.cross(approach, x), approach])
+    pose[:3, 3] = point
+    return pose

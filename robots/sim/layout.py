@@ -1,0 +1,193 @@
+"""Samples episodes: where the target and the clutter stand, and how everything looks."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from robots.region import SearchRegion
+from robots.sim.episode import EpisodeSpec, LightSpec, ObjectSpec, Triple
+from robots.sim.objects import CLASSES, ObjectClass
+from robots.sim.scene import HOME_RAD, REGION
+from robots.sim.tasks import TASKS, find_task
+
+CORRIDOR_HALF_M = 0.072  # the open gripper's half width and a finger's breadth of air
+CLEAR_SHARE = 0.88  # share of layouts whose corridor is kept clear on purpose
+DEEP_SHARE = 0.45  # share of targets that stand deep enough for something in front
+COMPANION_SHARE = 0.6  # share of layouts in which the bowl stands next to the target
+
+
+@dataclass(slots=True)
+class _Shelves:
+    """What stands where so far: (shelf, depth behind the front [m], y [m], radius [m])."""
+
+    region: SearchRegion
+    taken: list[tuple[int, float, float, float]] = field(default_factory=list)
+
+    def free(self, shelf: int, depth: float, y: float, radius: float) -> bool:
+        return all(
+            other != shelf or math.hypot(depth - d, y - v) > radius + r + 0.008 for other, d, v, r in self.taken
+        )
+
+    def inside(self, depth: float, y: float, radius: float) -> bool:
+        region = self.region
+        return (
+            radius + 0.005 <= depth <= region.depth_m - radius - 0.005
+            and region.y_min_m + radius + 0.01 <= y <= region.y_max_m - radius - 0.01
+        )
+
+
+def sample_episode(task: str, seed: int, *, absent: bool = False) -> EpisodeSpec:
+    """Draw one episode.
+
+    With `absent`, the same layout is drawn and the target taken out, so that present and absent episodes of one seed
+    are pairs.
+
+    Args:
+        task: Registered task name.
+        seed: Any non-negative integer.
+        absent: Leave the target out.
+
+    Raises:
+        UsageError: There is no such task.
+    """
+    chosen = find_task(task)
+    rng = np.random.default_rng([seed, sorted(TASKS).index(task)])
+    objects = _sample_objects(rng, chosen.target)
+    wood, wall, floor = (int(index) for index in rng.integers(0, 4, 3))
+    return EpisodeSpec(
+        task=chosen,
+        seed=seed,
+        target_present=not absent,
+        objects=objects[1:] if absent else objects,
+        wood_texture=wood,
+        wall_texture=wall,
+        floor_texture=floor,
+        light=_sample_light(rng),
+        home_rad=HOME_RAD,
+        region=REGION,
+    )
+
+
+def _sample_objects(rng: np.random.Generator, target: str) -> tuple[ObjectSpec, ...]:
+    shelves = _Shelves(REGION)
+    shelf = int(rng.integers(len(REGION.shelf_z_m)))
+    deep = rng.random() < DEEP_SHARE
+    depth = float(rng.uniform(0.118, 0.14) if deep else rng.uniform(0.06, 0.11))
+    y = float(rng.uniform(-0.34, 0.34))
+    clear = rng.random() < CLEAR_SHARE
+    placed = [_place(rng, shelves, CLASSES[target], 0, shelf, depth, y)]
+    if deep:
+        placed += _sample_occluder(rng, shelves, shelf, y, clear=clear)
+    if target == "pineapple" and rng.random() < COMPANION_SHARE:
+        placed += _sample_companion(rng, shelves, shelf, depth, y)
+    density = rng.permutation([0.5, 0.32, 0.18])
+    names = {item.name for item in placed}
+    pool = [(kind, index) for kind in CLASSES.values() for index in range(kind.copies) if kind.name != target]
+    count = int(rng.integers(10, 17)) - len(placed) + 1
+    for choice in rng.permutation(len(pool)):
+        kind, index = pool[int(choice)]
+        if count == 0:
+            break
+        if f"{kind.name}_{index}" in names or (kind.name in ("pineapple", "duck") and rng.random() < 0.7):
+            continue
+        spot = _find_spot(rng, shelves, kind, density, (shelf, depth, y) if clear else None)
+        if spot is not None:
+            placed.append(_place(rng, shelves, kind, index, *spot))
+            count -= 1
+    return tuple(placed)
+
+
+def _sample_occluder(
+    rng: np.random.Generator, shelves: _Shelves, shelf: int, y: float, *, clear: bool
+) -> list[ObjectSpec]:
+    """Put something in front of the target: beside the corridor when it is to stay clear, else across it."""
+    kind = CLASSES[("can", "mug", "vase", "ball", "plant")[int(rng.integers(5))]]
+    reach = CORRIDOR_HALF_M + kind.radius_m * 1.12
+    side = 1.0 if rng.random() < 0.5 else -1.0
+    offset = side * float(rng.uniform(reach, reach + 0.015) if clear else rng.uniform(0.0, 0.5 * reach))
+    depth, radius = kind.radius_m * 1.12 + 0.008, kind.radius_m * 1.12
+    if not (shelves.inside(depth, y + offset, radius) and shelves.free(shelf, depth, y + offset, radius)):
+        return []
+    return [_place(rng, shelves, kind, 0, shelf, depth, y + offset)]
+
+
+def _sample_companion(
+    rng: np.random.Generator, shelves: _Shelves, shelf: int, depth: float, y: float
+) -> list[ObjectSpec]:
+    kind = CLASSES["bowl"]
+    radius = kind.radius_m * 1.12
+    for _ in range(8):
+        offset = float(rng.uniform(0.16, 0.24)) * (1.0 if rng.random() < 0.5 else -1.0)
+        place = float(rng.uniform(radius + 0.01, REGION.depth_m - radius - 0.01))
+        if shelves.inside(place, y + offset, radius) and shelves.free(shelf, place, y + offset, radius):
+            return [_place(rng, shelves, kind, 0, shelf, place, y + offset)]
+    return []
+
+
+def _find_spot(
+    rng: np.random.Generator,
+    shelves: _Shelves,
+    kind: ObjectClass,
+    density: np.ndarray,
+    keep_clear: tuple[int, float, float] | None,
+) -> tuple[int, float, float] | None:
+    radius = kind.radius_m * 1.12
+    for _ in range(24):
+        shelf = int(rng.choice(len(density), p=density))
+        depth = float(rng.uniform(radius + 0.005, max(REGION.depth_m - radius - 0.005, radius + 0.006)))
+        y = float(rng.uniform(REGION.y_min_m + radius + 0.01, REGION.y_max_m - radius - 0.01))
+        if not shelves.free(shelf, depth, y, radius):
+            continue
+        if keep_clear is not None and _blocks(keep_clear, shelf, depth, y, radius):
+            continue
+        return shelf, depth, y
+    return None
+
+
+def _blocks(target: tuple[int, float, float], shelf: int, depth: float, y: float, radius: float) -> bool:
+    """Whether an object reaches into the straight corridor from the front to 4 cm behind the target's centre."""
+    in_depth = depth - radius < target[1] + 0.04
+    return shelf == target[0] and in_depth and abs(y - target[2]) < CORRIDOR_HALF_M + radius
+
+
+def _place(
+    rng: np.random.Generator,
+    shelves: _Shelves,
+    kind: ObjectClass,
+    index: int,
+    shelf: int,
+    depth: float,
+    y: float,
+) -> ObjectSpec:
+    scale = float(rng.uniform(0.92, 1.05 if kind.name == "book" else 1.10))
+    yaw = float(rng.normal(math.pi / 2, 0.15) if kind.name == "book" else rng.uniform(-math.pi, math.pi))
+    shelves.taken.append((shelf, depth, y, kind.radius_m * scale))
+    return ObjectSpec(
+        kind=kind.name,
+        name=f"{kind.name}_{index}",
+        position_m=(REGION.front_x_m + depth, y, REGION.shelf_z_m[shelf]),
+        yaw_rad=yaw,
+        scale=scale,
+        tint_rgb=_tint(rng, kind),
+    )
+
+
+def _tint(rng: np.random.Generator, kind: ObjectClass) -> Triple:
+    base = np.array(kind.tints[int(rng.integers(len(kind.tints)))])
+    red, green, blue = np.clip(base * rng.uniform(0.9, 1.08) + rng.uniform(-0.03, 0.03, 3), 0.0, 1.0)
+    return float(red), float(green), float(blue)
+
+
+def _sample_light(rng: np.random.Generator) -> LightSpec:
+    warmth = np.array([1.0, 1.0, 1.0]) - rng.uniform(0.0, 0.12) * np.array([0.0, 0.4, 1.0])
+
+    def scaled(low: float, high: float) -> Triple:
+        red, green, blue = rng.uniform(low, high) * warmth
+        return float(red), float(green), float(blue)
+
+    ambient, headlight, lamp = scaled(0.34, 0.44), scaled(0.20, 0.30), scaled(0.14, 0.23)
+    direction = (float(rng.uniform(0.3, 0.9)), float(rng.uniform(-0.6, 0.6)), -1.0)
+    return LightSpec(ambient, headlight, lamp, direction)

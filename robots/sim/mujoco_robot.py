@@ -1,0 +1,317 @@
+"""The simulated robot: MuJoCo behind the `Robot` contract."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+import mujoco
+import numpy as np
+
+from robots.errors import ActionRejectedError, RobotDisconnectedError, UsageError
+from robots.safety import SafetyLimits, limit_joint_target, limit_twist, limit_workspace_velocity
+from robots.sim import arm
+from robots.sim.episode import EpisodeSpec
+from robots.sim.kinematics import OPENCV_FROM_MUJOCO, ArmKinematics
+from robots.sim.rendering import TARGET_GROUP, SceneRenderer
+from robots.sim.scene import HOME_RAD, THIRD_PERSON_CAMERA, arrange, build_scene
+from robots.types import Action, ActionSpace, CameraIntrinsics, Float, Observation, RobotDescription
+
+STEP_M = 0.075  # largest gripper translation in one control period
+STEP_RAD = 0.15  # largest gripper rotation in one control period
+
+LIMITS = SafetyLimits(
+    lower_rad=arm.LOWER_RAD,
+    upper_rad=arm.UPPER_RAD,
+    velocity_rad_s=arm.VELOCITY_RAD_S,
+    acceleration_rad_s2=arm.ACCELERATION_RAD_S2,
+    workspace_min_m=(0.20, -0.75, -0.10),
+    workspace_max_m=(0.92, 0.75, 1.10),
+)
+_SPACES = {ActionSpace.CARTESIAN_VELOCITY: 6, ActionSpace.JOINT_VELOCITY: 7, ActionSpace.JOINT_POSITION: 7}
+_LAG_S = np.array(arm.DAMPING) / np.array(arm.STIFFNESS)
+
+
+@dataclass(frozen=True, slots=True)
+class SimConfig:
+    """Settings of the simulated robot.
+
+    Attributes:
+        control_hz: Control rate.
+        timestep_s: Longest physics step; the nearest one that divides the control period is used.
+        wrist_px: Width and height of the wrist image.
+        third_person_px: Width and height of the third-person image, or None for no such camera.
+    """
+
+    control_hz: float = 15.0
+    timestep_s: float = 0.004
+    wrist_px: tuple[int, int] = (84, 84)
+    third_person_px: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        if self.control_hz <= 0 or not 0 < self.timestep_s <= 1 / self.control_hz:
+            raise UsageError("sim: control_hz must be positive and timestep_s lie in (0, 1/control_hz].")
+        for width, height in filter(None, (self.wrist_px, self.third_person_px)):
+            if not (8 <= width <= 1280 and 8 <= height <= 960):
+                raise UsageError(f"sim: an image must measure 8x8 to 1280x960 pixels, got {width}x{height}.")
+
+
+class MujocoRobot:
+    """The arm in front of the bookcase. Call `reset` with an episode before driving it.
+
+    Time passes only in `send_action` and `hold`, one control period per call.
+
+    Args:
+        config: Settings.
+        now: The loop's clock [s], for capture times.
+    """
+
+    def __init__(self, config: SimConfig, now: Callable[[], float]) -> None:
+        self.config = config
+        self.dt_s = 1.0 / config.control_hz
+        self.spec: EpisodeSpec | None = None
+        self._now = now
+        self._substeps = max(1, math.ceil(self.dt_s / config.timestep_s - 0.5))
+        self.scene = build_scene(timestep_s=self.dt_s / self._substeps)
+        self.model = self.scene.model
+        self.data = mujoco.MjData(self.model)
+        self.renderer = SceneRenderer(self.model)
+        self._kinematics = ArmKinematics(np.array(HOME_RAD))
+        self._index_model()
+        self._connected = False
+        self._target = np.array(HOME_RAD)
+        self._velocity = np.zeros(7)
+        self._gripper = 0.0
+        self._capture_id = 0
+        self._captured_at_s = 0.0
+        self._observation: Observation | None = None
+        self.steps = 0
+        self.collision_steps = 0
+
+    @property
+    def description(self) -> RobotDescription:
+        """Names, cameras, action spaces and rate."""
+        return RobotDescription(
+            name="sim",
+            joint_names=arm.JOINT_NAMES,
+            action_spaces=tuple(_SPACES),
+            cameras={name: self._intrinsics(name, size) for name, size in self._cameras().items()},
+            control_hz=self.config.control_hz,
+            home_rad=HOME_RAD,
+        )
+
+    def connect(self) -> None:
+        """Accept commands from now on."""
+        self._connected = True
+
+    def disconnect(self) -> None:
+        """Refuse commands from now on and free the graphics context."""
+        self._connected = False
+        self.renderer.close()
+
+    def __enter__(self) -> Self:
+        """Connect."""
+        self.connect()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Disconnect."""
+        self.disconnect()
+
+    def reset(self, spec: EpisodeSpec) -> None:
+        """Set up an episode: the same specification gives the same bytes."""
+        self.spec = spec
+        arrange(self.scene, spec)
+        self._mark_target(spec)
+        mujoco.mj_resetData(self.model, self.data)
+        mujoco.mj_setConst(self.model, self.data)
+        mujoco.mj_resetData(self.model, self.data)
+        self._target = np.array(spec.home_rad)
+        self._velocity = np.zeros(7)
+        self._gripper = 0.0
+        self.data.qpos[self._qpos] = self._target
+        self.data.qpos[self._fingers] = arm.FINGER_STROKE_M
+        self.data.ctrl[self._arm_actuators] = self._target
+        self.data.ctrl[self._gripper_actuator] = arm.FINGER_STROKE_M
+        mujoco.mj_forward(self.model, self.data)
+        self.steps = self.collision_steps = 0
+        self._captured()
+
+    def get_observation(self) -> Observation:
+        """Return the state after the last control period; images are drawn on the first call for it."""
+        self._require_ready()
+        if self._observation is None:
+            self._observation = self._observe()
+        return self._observation
+
+    def send_action(self, action: Action) -> Action:
+        """Limit and execute one control period; returns what was executed, in the action's own space."""
+        self._require_ready()
+        values = self._checked(action)
+        sent = self._advance(self._joint_target(action.space, values), action.gripper)
+        return Action(action.space, self._executed(action.space), gripper=sent)
+
+    def hold(self) -> Action:
+        """Brake within the limits and keep the pose for one control period."""
+        self._require_ready()
+        sent = self._advance(self._target, None)
+        return Action(ActionSpace.JOINT_POSITION, self._target.copy(), gripper=sent)
+
+    def state(self) -> dict[str, list[float]]:
+        """Return the whole dynamic state as plain numbers; with the `EpisodeSpec` it rebuilds the scene exactly."""
+        self._require_ready()
+        physics = np.empty(mujoco.mj_stateSize(self.model, _STATE))
+        mujoco.mj_getState(self.model, self.data, physics, _STATE)
+        return {
+            "physics": physics.tolist(),
+            "asleep": [float(value) for value in self.data.tree_asleep],
+            "target_rad": self._target.tolist(),
+            "velocity_rad_s": self._velocity.tolist(),
+            "counters": [self._gripper, float(self.steps), float(self.collision_steps)],
+        }
+
+    def load_state(self, state: dict[str, list[float]]) -> None:
+        """Continue from a `state` of the same episode, possibly of another process."""
+        self._require_ready()
+        mujoco.mj_setState(self.model, self.data, np.array(state["physics"]), _STATE)
+        self.data.tree_asleep[:] = np.array(state["asleep"], dtype=np.int32)
+        self._target = np.array(state["target_rad"])
+        self._velocity = np.array(state["velocity_rad_s"])
+        self._gripper = state["counters"][0]
+        self.steps, self.collision_steps = int(state["counters"][1]), int(state["counters"][2])
+        mujoco.mj_forward(self.model, self.data)
+        self._captured()
+
+    def _joint_target(self, space: ActionSpace, values: Float) -> Float:
+        if space is ActionSpace.JOINT_POSITION:
+            return values
+        if space is ActionSpace.JOINT_VELOCITY:
+            return self._target + values * self.dt_s
+        twist = limit_twist(values, STEP_M / self.dt_s, STEP_RAD / self.dt_s)
+        point = self._kinematics.forward(self._target).gripper_to_world[:3, 3]
+        twist = np.concatenate([limit_workspace_velocity(LIMITS, point, twist[:3], self.dt_s), twist[3:]])
+        return self._target + self.dt_s * self._kinematics.twist_to_joint_velocity(
+            self._target, twist, dt_s=self.dt_s
+        )
+
+    def _executed(self, space: ActionSpace) -> Float:
+        if space is ActionSpace.JOINT_POSITION:
+            return self._target.copy()
+        if space is ActionSpace.JOINT_VELOCITY:
+            return self._velocity.copy()
+        return self._kinematics.jacobian(self._target) @ self._velocity
+
+    def _advance(self, wanted_rad: Float, gripper: float | None) -> float:
+        start = self._target
+        target = limit_joint_target(LIMITS, start, self._velocity, wanted_rad, self.dt_s)
+        velocity = (target - start) / self.dt_s
+        if gripper is not None:
+            self._gripper = min(max(gripper, 0.0), 1.0)
+        data = self.data
+        data.ctrl[self._gripper_actuator] = arm.FINGER_STROKE_M * (1.0 - self._gripper)
+        # The servo trails its target by kv/kp; leading by as much lets the arm follow without lag.
+        lead = _LAG_S * velocity
+        touched = False
+        for index in range(self._substeps):
+            data.ctrl[self._arm_actuators] = start + (target - start) * ((index + 1) / self._substeps) + lead
+            mujoco.mj_step(self.model, data)
+        mujoco.mj_forward(self.model, data)
+        touched = self._touching()
+        self._target, self._velocity = target, velocity
+        self.steps += 1
+        self.collision_steps += int(touched)
+        self._captured()
+        return self._gripper
+
+    def _touching(self) -> bool:
+        """Whether arm or hand touches the bookcase or an object other than the target."""
+        for first, second in self.data.contact.geom[: self.data.ncon]:
+            a, b = self._part[first], self._part[second]
+            if {int(a), int(b)} == {_ARM, _SCENE}:
+                return True
+        return False
+
+    def _observe(self) -> Observation:
+        data, sizes = self.data, self._cameras()
+        poses = {}
+        for name in sizes:
+            pose = np.eye(4)
+            camera = self.model.camera(name).id
+            pose[:3, :3] = data.cam_xmat[camera].reshape(3, 3) @ OPENCV_FROM_MUJOCO
+            pose[:3, 3] = data.cam_xpos[camera]
+            poses[name] = pose
+        hand = np.eye(4)
+        hand[:3, :3] = data.site_xmat[self._site].reshape(3, 3)
+        hand[:3, 3] = data.site_xpos[self._site]
+        return Observation(
+            captured_at_s=self._captured_at_s,
+            capture_id=self._capture_id,
+            images={name: self.renderer.color(data, name, size) for name, size in sizes.items()},
+            joint_positions_rad=data.qpos[self._qpos].copy(),
+            joint_velocities_rad_s=data.qvel[self._dofs].copy(),
+            gripper=float(np.clip(1.0 - data.qpos[self._fingers].mean() / arm.FINGER_STROKE_M, 0.0, 1.0)),
+            gripper_to_world=hand,
+            camera_to_world=poses,
+        )
+
+    def _captured(self) -> None:
+        self._capture_id += 1
+        self._captured_at_s = self._now()
+        self._observation = None
+
+    def _checked(self, action: Action) -> Float:
+        width = _SPACES.get(action.space)
+        if width is None:
+            raise ActionRejectedError(f"The robot does not support the action space {action.space!r}.")
+        values = np.asarray(action.values, dtype=np.float64)
+        if values.shape != (width,):
+            raise ActionRejectedError(f"A {action.space} action needs shape ({width},), got {values.shape}.")
+        if not np.isfinite(values).all() or (action.gripper is not None and not math.isfinite(action.gripper)):
+            raise ActionRejectedError("The action holds values that are not finite.")
+        return values
+
+    def _require_ready(self) -> None:
+        if not self._connected:
+            raise RobotDisconnectedError("The simulated robot is not connected; call connect() first.")
+        if self.spec is None:
+            raise RobotDisconnectedError("The simulated robot has no episode; call reset(spec) first.")
+
+    def _cameras(self) -> dict[str, tuple[int, int]]:
+        extra = {} if self.config.third_person_px is None else {THIRD_PERSON_CAMERA: self.config.third_person_px}
+        return {arm.WRIST_CAMERA: self.config.wrist_px, **extra}
+
+    def _intrinsics(self, name: str, size_px: tuple[int, int]) -> CameraIntrinsics:
+        fovy = math.radians(float(self.model.camera(name).fovy[0]))
+        return CameraIntrinsics(*size_px, focal_px=0.5 * size_px[1] / math.tan(0.5 * fovy))
+
+    def _index_model(self) -> None:
+        model = self.model
+        self._qpos = np.array([model.joint(name).qposadr[0] for name in arm.JOINT_NAMES])
+        self._dofs = np.array([model.joint(name).dofadr[0] for name in arm.JOINT_NAMES])
+        self._fingers = np.array([model.joint(name).qposadr[0] for name in arm.FINGER_JOINTS])
+        self._arm_actuators = np.array([model.actuator(name).id for name in arm.JOINT_NAMES])
+        self._gripper_actuator = model.actuator(arm.GRIPPER_ACTUATOR).id
+        self._site = model.site(arm.GRIPPER_SITE).id
+        root = model.body("base").id
+        roots = model.body_rootid[model.geom_bodyid]
+        self._arm_geoms = roots == root
+        self._part = np.where(self._arm_geoms, _ARM, _SCENE)
+        self._groups = model.geom_group.copy()
+
+    def _mark_target(self, spec: EpisodeSpec) -> None:
+        model = self.model
+        model.geom_group[:] = self._groups
+        self._part[:] = np.where(self._arm_geoms, _ARM, _SCENE)
+        if spec.target_name is not None:
+            mine = model.geom_bodyid == model.body(spec.target_name).id
+            model.geom_group[mine] = TARGET_GROUP
+            self._part[mine] = _TARGET
+
+
+_ARM, _SCENE, _TARGET = 0, 1, 2
+_STATE = mujoco.mjtState.mjSTATE_INTEGRATION

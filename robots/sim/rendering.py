@@ -1,0 +1,107 @@
+"""Off-screen rendering of a scene: colour and segmentation, one OpenGL context per robot, created on first use."""
+
+from __future__ import annotations
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from robots.errors import GraphicsError
+from robots.types import Image
+
+TARGET_GROUP = 5  # geom group of the target, so that it can be drawn alone
+_MAX_GEOMS = 600
+
+
+class SceneRenderer:
+    """Renders cameras of one model. The OpenGL context is bound to the thread of the first call."""
+
+    def __init__(self, model: mujoco.MjModel) -> None:
+        self._model = model
+        self._context: mujoco.MjrContext | None = None
+        self._everything = mujoco.MjvOption()
+        self._everything.geomgroup[:] = 1
+        self._target_only = mujoco.MjvOption()
+        self._target_only.geomgroup[:] = 0
+        self._target_only.geomgroup[TARGET_GROUP] = 1
+        self._camera = mujoco.MjvCamera()
+        self._camera.type = mujoco.mjtCamera.mjCAMERA_FIXED
+
+    def color(self, data: mujoco.MjData, camera: str, size_px: tuple[int, int]) -> Image:
+        """Return an RGB image (h, w, 3); `size_px` is (width, height)."""
+        return self._render(data, camera, size_px, self._everything, segment=False)
+
+    def geom_ids(self, data: mujoco.MjData, camera: str, size_px: tuple[int, int]) -> NDArray[np.int32]:
+        """Return the id of the geom seen at each pixel, (h, w); -1 where there is none."""
+        return self._segment(data, camera, size_px, self._everything)
+
+    def target_alone_px(self, data: mujoco.MjData, camera: str, size_px: tuple[int, int]) -> int:
+        """Return how many pixels the target would cover with nothing in front of it."""
+        return int((self._segment(data, camera, size_px, self._target_only) >= 0).sum())
+
+    def close(self) -> None:
+        """Free the OpenGL context; a later call creates a new one."""
+        if self._context is not None:
+            self._gl.make_current()
+            self._context.free()
+            self._gl.free()
+            self._context = None
+
+    def _segment(
+        self, data: mujoco.MjData, camera: str, size_px: tuple[int, int], option: mujoco.MjvOption
+    ) -> NDArray[np.int32]:
+        raw = self._render(data, camera, size_px, option, segment=True).astype(np.int32)
+        index = raw[..., 0] + (raw[..., 1] << 8) + (raw[..., 2] << 16)
+        table = np.full(self._scene.ngeom + 1, -1, dtype=np.int32)
+        for geom in self._scene.geoms[: self._scene.ngeom]:
+            if geom.segid >= 0 and geom.objtype == mujoco.mjtObj.mjOBJ_GEOM:
+                table[geom.segid + 1] = geom.objid
+        return table[index]
+
+    def _render(
+        self,
+        data: mujoco.MjData,
+        camera: str,
+        size_px: tuple[int, int],
+        option: mujoco.MjvOption,
+        *,
+        segment: bool,
+    ) -> Image:
+        context = self._ready()
+        self._camera.fixedcamid = self._model.camera(camera).id
+        mujoco.mjv_updateScene(
+            self._model, data, option, None, self._camera, mujoco.mjtCatBit.mjCAT_ALL, self._scene
+        )
+        for flag in (mujoco.mjtRndFlag.mjRND_SEGMENT, mujoco.mjtRndFlag.mjRND_IDCOLOR):
+            self._scene.flags[flag] = segment
+        width, height = size_px
+        rect = mujoco.MjrRect(0, 0, width, height)
+        mujoco.mjr_render(rect, self._scene, context)
+        image = np.empty((height, width, 3), dtype=np.uint8)
+        mujoco.mjr_readPixels(image, None, rect, context)
+        return np.ascontiguousarray(image[::-1])
+
+    def _ready(self) -> mujoco.MjrContext:
+        if self._context is None:
+            screen = self._model.vis.global_
+            self._gl = _open_gl(int(screen.offwidth), int(screen.offheight))
+            self._scene = mujoco.MjvScene(self._model, _MAX_GEOMS)
+            for flag in ("SHADOW", "REFLECTION", "SKYBOX", "FOG", "HAZE"):
+                self._scene.flags[getattr(mujoco.mjtRndFlag, f"mjRND_{flag}")] = False
+            self._context = mujoco.MjrContext(self._model, mujoco.mjtFontScale.mjFONTSCALE_50)
+            mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)
+        else:
+            self._gl.make_current()
+        return self._context
+
+
+def _open_gl(width: int, height: int) -> mujoco.GLContext:
+    try:
+        context = mujoco.GLContext(width, height)
+        context.make_current()
+    except (AttributeError, ImportError, RuntimeError, OSError) as error:
+        raise GraphicsError(
+            f"No OpenGL library for off-screen rendering ({error}). "
+            "Install one: apt-get install -y libegl1 libgl1 libgl1-mesa-dri"
+        ) from error
+    return context

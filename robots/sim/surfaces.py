@@ -1,0 +1,83 @@
+"""Materials of the scene, and how an episode chooses among them without recompiling."""
+
+from __future__ import annotations
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from robots.sim import textures
+from robots.sim.episode import EpisodeSpec
+from robots.types import Float, Image
+
+VARIANTS = 4
+_TEXTURE_SEED = 7  # the bank is part of the scene, not of an episode
+_BOARD_EDGES = (0.01, 0.34, 0.665)  # undersides of the boards, as fractions of the back panel from its top
+
+
+def add_materials(spec: mujoco.MjSpec) -> None:
+    """Add the bank of surfaces: `VARIANTS` woods, walls and floors, and the objects' skins."""
+    rng = np.random.default_rng(_TEXTURE_SEED)
+    for index in range(VARIANTS):
+        plank = textures.wood(rng, textures.WOODS[index])
+        _flat(spec, f"shelf{index}", textures.shade_depth(plank, back=0.50))
+        _flat(spec, f"side{index}", textures.shade_depth(plank, back=0.45))
+        panel = textures.wood(rng, textures.WOODS[index], 256, 256)
+        _flat(spec, f"back{index}", textures.shade_shelves(panel, _BOARD_EDGES))
+        _flat(spec, f"front{index}", (plank * 0.9).astype(np.uint8))
+        _flat(spec, f"wall{index}", textures.plaster(rng, textures.WALLS[index]), repeat=3.0)
+        _flat(spec, f"floor{index}", textures.planks(rng, textures.FLOORS[index]), repeat=5.0)
+    _cube(spec, "pineapple", textures.pineapple_skin(rng))
+    _cube(spec, "glaze", textures.speckle(rng), specular=0.25)
+    _cube(spec, "cover", textures.speckle(rng))
+    for index in range(3):
+        _cube(spec, f"label{index}", textures.label(rng), specular=0.15)
+
+
+def apply(model: mujoco.MjModel, spec: EpisodeSpec) -> None:
+    """Select an episode's surfaces and light by editing ids and colours in place."""
+    for geom in range(model.ngeom):
+        name = model.geom(geom).name
+        if name in ("floor", "wall"):
+            model.geom_matid[geom] = model.material(f"{name}{spec.floor_texture if name == 'floor' else spec.wall_texture}").id
+        elif name.startswith("bookcase_"):
+            surface = model.material(int(model.geom_matid[geom])).name.rstrip("0123456789")
+            model.geom_matid[geom] = model.material(f"{surface}{spec.wood_texture}").id
+    lamp = model.light("lamp").id
+    model.vis.headlight.ambient[:] = spec.light.ambient
+    model.vis.headlight.diffuse[:] = spec.light.headlight
+    model.light_diffuse[lamp] = spec.light.lamp
+    model.light_dir[lamp] = np.array(spec.light.direction) / np.linalg.norm(spec.light.direction)
+
+
+def look_at(position: Float, target: Float) -> NDArray[np.float64]:
+    """Return the quaternion of a MuJoCo camera at `position` that looks at `target`, upright."""
+    back = (position - target) / np.linalg.norm(position - target)
+    right = np.cross([0.0, 0.0, 1.0], back)
+    right /= np.linalg.norm(right)
+    quat = np.empty(4)
+    mujoco.mju_mat2Quat(quat, np.column_stack([right, np.cross(back, right), back]).ravel())
+    return quat
+
+
+def _flat(spec: mujoco.MjSpec, name: str, image: Image, *, repeat: float = 1.0) -> None:
+    _texture(spec, name, image, mujoco.mjtTexture.mjTEXTURE_2D)
+    material = spec.add_material(name=name, texrepeat=[repeat, repeat], specular=0.0, shininess=0.0)
+    _bind(material, name)
+
+
+def _cube(spec: mujoco.MjSpec, name: str, face: Image, *, specular: float = 0.05) -> None:
+    _texture(spec, name, textures.cube(face), mujoco.mjtTexture.mjTEXTURE_CUBE)
+    _bind(spec.add_material(name=name, specular=specular, shininess=0.4), name)
+
+
+def _texture(spec: mujoco.MjSpec, name: str, image: Image, kind: mujoco.mjtTexture) -> None:
+    height, width = image.shape[:2]
+    texture = spec.add_texture(name=name, type=kind, height=height, width=width, nchannel=3)
+    texture.data = image.tobytes()
+
+
+def _bind(material: mujoco.MjsMaterial, texture: str) -> None:
+    slots = list(material.textures)
+    slots[int(mujoco.mjtTextureRole.mjTEXROLE_RGB)] = texture
+    material.textures = slots
