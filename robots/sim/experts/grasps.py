@@ -16,8 +16,11 @@ MAX_WIDTH_M = 0.078  # of the gripper's 85 mm, the rest is clearance
 YAWS_RAD = np.radians([0, 12, -12, 24, -24, 36, -36, 48, -48])
 PITCHES_RAD = np.radians([0, 12, 24, 36, -10])
 
-# Height of the grasp above the base, and half lengths of the body's horizontal ellipse, at scale 1 [m].
-_SHAPES = {"pineapple": (0.046, 0.035, 0.035), "duck": (0.034, 0.044, 0.033)}
+# Where a class can be taken at scale 1, best first: centre in the object's frame, half lengths of its ellipse [m].
+_POINTS = {
+    "pineapple": (((0.0, 0.0, 0.046), 0.035, 0.035),),
+    "duck": (((0.0, 0.0, 0.034), 0.044, 0.033), ((0.022, 0.0, 0.077), 0.023, 0.023)),
+}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,22 +43,27 @@ def candidate_grasps(item: ObjectSpec, object_to_world: Float) -> Iterator[Grasp
         item: The object's class and scale.
         object_to_world: Its present pose, (4, 4); the origin is its base.
     """
-    height, long_half, short_half = _shape(item)
-    point = object_to_world[:3, 3] + np.array([0.0, 0.0, height])
     heading = float(np.arctan2(object_to_world[1, 0], object_to_world[0, 0]))
+    for offset, long_half, short_half in _points(item):
+        point = object_to_world[:3, 3] + object_to_world[:3, :3] @ offset
+        for yaw, pitch in _directions(point):
+            if _width(yaw + np.pi / 2 - heading, long_half, short_half) > MAX_WIDTH_M:
+                continue
+            approach = np.array([np.cos(pitch) * np.cos(yaw), np.cos(pitch) * np.sin(yaw), -np.sin(pitch)])
+            yield from (Grasp(_pose(point, approach, side), approach) for side in (1.0, -1.0))
+
+
+def _directions(point: Float) -> list[tuple[float, float]]:
+    """Return approach yaws and downward pitches [rad], the least turned from the arm's own direction first."""
     outward = float(np.arctan2(point[1], point[0]))
-    order = sorted(product(YAWS_RAD, PITCHES_RAD), key=lambda pair: abs(pair[0] - 0.5 * outward) + abs(pair[1]))
-    for yaw, pitch in order:
-        if _width(yaw + np.pi / 2 - heading, long_half, short_half) > MAX_WIDTH_M:
-            continue
-        approach = np.array([np.cos(pitch) * np.cos(yaw), np.cos(pitch) * np.sin(yaw), -np.sin(pitch)])
-        yield from (Grasp(_pose(point, approach, side), approach) for side in (1.0, -1.0))
+    return sorted(product(YAWS_RAD, PITCHES_RAD), key=lambda pair: abs(pair[0] - 0.5 * outward) + abs(pair[1]))
 
 
-def _shape(item: ObjectSpec) -> tuple[float, float, float]:
+def _points(item: ObjectSpec) -> list[tuple[Float, float, float]]:
     kind = CLASSES[item.kind]
-    height, long_half, short_half = _SHAPES.get(item.kind, (0.45 * kind.height_m, kind.radius_m, kind.radius_m))
-    return height * item.scale, long_half * item.scale, short_half * item.scale
+    whole = (((0.0, 0.0, 0.45 * kind.height_m), kind.radius_m, kind.radius_m),)
+    points = _POINTS.get(item.kind, whole)
+    return [(item.scale * np.array(center), item.scale * long, item.scale * short) for center, long, short in points]
 
 
 def _width(angle_rad: float, long_half: float, short_half: float) -> float:

@@ -15,7 +15,7 @@ from robots.types import Float
 
 CLOSE_STEPS = 9
 OPEN_STEPS = 3
-LIFT_M = 0.075
+LIFT_M = 0.10
 OUTSIDE_M = 0.04
 LINE_STEP_M = 0.012
 MAX_JUMP_RAD = 0.25
