@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import sys
 import threading
 import time
@@ -43,6 +44,7 @@ class FakeConfig(BackendConfig):
     load_s: float = 0.0
     warm_s: float = 0.0
     infer_s: float = 0.0
+    hold_lock_s: float = 0.0
     done_at_seq: int = 0
     fail_at_seq: int = 0
     fail_load: bool = False
@@ -71,6 +73,8 @@ class FakeBackend:
     def infer(self, request) -> Prediction:
         self.gate.wait(10.0)
         time.sleep(self.config.infer_s)
+        if self.config.hold_lock_s:
+            ctypes.PyDLL(None).usleep(int(self.config.hold_lock_s * 1e6))
         self.inferred.append((request.session, request.epoch, request.seq))
         if request.seq == self.config.fail_at_seq:
             raise RuntimeError("secret traceback text")
@@ -134,10 +138,8 @@ def eventually(happened, timeout_s: float = 5.0) -> float:
 
 
 if __name__ == "__main__":
-    import tests.bridge_fakes as fakes
     from vla_bridge.backends import base
     from vla_bridge.serve import main
 
     base.BACKENDS = {"fake": ("tests.bridge_fakes", "FakeConfig", "FakeBackend")}
-    assert fakes.FakeConfig
     sys.exit(main())

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import draccus
 
-from robots.errors import BatonError, ServerError
+from robots.errors import BatonError, ServerError, UsageError
 from vla_bridge.backends.base import BackendConfig, build_backend
 from vla_bridge.endpoints import tcp_endpoint
 from vla_bridge.messages import PolicyState
@@ -71,10 +71,26 @@ def serve(config: ServeConfig) -> None:
         raise ServerError(f"The policy could not be served: {detail}")
 
 
+def parse(arguments: Sequence[str] | None = None) -> ServeConfig:
+    """Return the configuration in command line `arguments`, by default this process's own.
+
+    Raises:
+        UsageError: They are not understood; the message says which.
+        SystemExit: An option does not exist, or help was asked for; argparse has printed why.
+    """
+    try:
+        config: ServeConfig = draccus.parse(config_class=ServeConfig, args=arguments)
+    except draccus.ParsingError as error:
+        if isinstance(error.__cause__, BatonError):
+            raise error.__cause__ from None
+        raise UsageError(" ".join(str(error).split())) from None
+    return config
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Parse `arguments`, serve, and return the exit code: 0, or 2 after a one-line error."""
     try:
-        config = draccus.parse(config_class=ServeConfig, args=arguments)
+        config = parse(arguments)
         logging.basicConfig(level=config.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
         serve(config)
     except BatonError as error:

@@ -233,7 +233,7 @@ def test_two_clients_do_not_disturb_each_other():
 
 
 def test_a_taken_port_is_one_sentence():
-    with RunningServer() as server, pytest.raises(ServerError, match="cannot listen at .*: Address already in use"):
+    with RunningServer() as server, pytest.raises(ServerError, match=r"cannot listen at .*: Address already in use"):
         PolicyServer(FakeBackend(), server.endpoint).bind()
 
 

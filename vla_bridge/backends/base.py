@@ -107,11 +107,15 @@ class BackendConfig(draccus.ChoiceRegistry):
 
     @classmethod
     def get_choice_name(cls, subcls: type) -> str:
-        """Return the backend's name of a configuration class."""
+        """Return the backend's name of a configuration class.
+
+        Raises:
+            ValueError: It is none, as draccus expects for the base class.
+        """
         for name, choice in cls.get_known_choices().items():
             if choice is subcls:
                 return name
-        raise UsageError.unknown("backend configuration", subcls.__name__, BACKENDS)
+        raise ValueError(f"{subcls.__name__} is not the configuration of a backend.")
 
 
 def build_backend(config: BackendConfig) -> Backend:
