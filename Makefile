@@ -38,9 +38,9 @@ $(STAMP): pyproject.toml
 
 # Off-screen rendering needs EGL or OSMesa. As root on Debian or Ubuntu the library is installed, else the one line is printed.
 graphics: install
-	@$(BIN)/python -m robots.sim.graphics || { \
+	@$(BIN)/python -m robots.graphics || { \
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	    apt-get update -qq && apt-get install -y -qq libegl1 libgl1-mesa-dri && $(BIN)/python -m robots.sim.graphics; \
+	    apt-get update -qq && apt-get install -y -qq libegl1 libgl1-mesa-dri && $(BIN)/python -m robots.graphics; \
 	  else exit 2; fi; }
 
 clean:

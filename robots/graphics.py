@@ -1,6 +1,6 @@
 """Off-screen OpenGL for the simulated cameras: choose a backend before MuJoCo is imported, and prove that it works.
 
-`python -m robots.sim.graphics` exits with code 0 when rendering works, and with a sentence and code 2 when not.
+`python -m robots.graphics` exits with code 0 when rendering works, and with a sentence and code 2 when not.
 """
 
 from __future__ import annotations
