@@ -188,6 +188,6 @@ def _sample_light(rng: np.random.Generator) -> LightSpec:
         red, green, blue = rng.uniform(low, high) * warmth
         return float(red), float(green), float(blue)
 
-    ambient, headlight, lamp = scaled(0.34, 0.44), scaled(0.20, 0.30), scaled(0.14, 0.23)
+    ambient, headlight, lamp = scaled(0.38, 0.48), scaled(0.22, 0.28), scaled(0.15, 0.22)
     direction = (float(rng.uniform(0.3, 0.9)), float(rng.uniform(-0.6, 0.6)), -1.0)
     return LightSpec(ambient, headlight, lamp, direction)

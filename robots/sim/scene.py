@@ -23,7 +23,7 @@ REGION = SearchRegion(
 )
 # The wrist camera looks level at the bookcase from 0.3 m in front of it. DROID's home (0, -pi/5, 0, -4pi/5, 0, 3pi/5, 0)
 # looks down at a table; here the targets stand on shelves.
-HOME_RAD = (0.0, -0.808, 0.0, -2.983, 0.0, 2.664, 0.0)
+HOME_RAD = (0.0, -0.670, 0.0, -2.962, 0.0, 2.780, 0.0)
 FLOOR_Z_M = -0.30
 BOARD_M = 0.02
 THIRD_PERSON_CAMERA = "third_person"
@@ -146,14 +146,14 @@ def _add_room(spec: mujoco.MjSpec) -> None:
     world = spec.worldbody
     plane = mujoco.mjtGeom.mjGEOM_PLANE
     solid = {"contype": arm.SCENE_BIT, "conaffinity": 0xF}
-    world.add_geom(name="floor", type=plane, pos=[0, 0, FLOOR_Z_M], size=[4, 4, 0.1], material="floor0", **solid)
-    back_x = REGION.front_x_m + REGION.depth_m + 0.06
+    world.add_geom(name="floor", type=plane, pos=[0, 0, FLOOR_Z_M], size=[5, 5, 0.1], material="floor0", **solid)
+    back_x = REGION.front_x_m + REGION.depth_m + 0.03
     world.add_geom(
         name="wall",
         type=plane,
         pos=[back_x, 0, 0.9],
         quat=[np.sqrt(0.5), 0, -np.sqrt(0.5), 0],
-        size=[1.3, 3, 0.1],
+        size=[2.0, 5, 0.1],
         material="wall0",
         **solid,
     )

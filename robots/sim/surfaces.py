@@ -20,8 +20,8 @@ def add_materials(spec: mujoco.MjSpec) -> None:
     rng = np.random.default_rng(_TEXTURE_SEED)
     for index in range(VARIANTS):
         plank = textures.wood(rng, textures.WOODS[index])
-        _flat(spec, f"shelf{index}", textures.shade_depth(plank, back=0.50))
-        _flat(spec, f"side{index}", textures.shade_depth(plank, back=0.45))
+        _flat(spec, f"shelf{index}", textures.shade_depth(plank, back=0.62))
+        _flat(spec, f"side{index}", textures.shade_depth(plank, back=0.55))
         panel = textures.wood(rng, textures.WOODS[index], 256, 256)
         _flat(spec, f"back{index}", textures.shade_shelves(panel, _BOARD_EDGES))
         _flat(spec, f"front{index}", (plank * 0.9).astype(np.uint8))

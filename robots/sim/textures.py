@@ -90,7 +90,7 @@ def shade_depth(image: Image, *, back: float) -> Image:
     return _clip(image * ramp[None, :, None])
 
 
-def shade_shelves(image: Image, edges: tuple[float, ...], *, floor: float = 0.45, reach: float = 0.16) -> Image:
+def shade_shelves(image: Image, edges: tuple[float, ...], *, floor: float = 0.55, reach: float = 0.16) -> Image:
     """Darken a back panel just below each shelf board.
 
     Args:
@@ -100,10 +100,10 @@ def shade_shelves(image: Image, edges: tuple[float, ...], *, floor: float = 0.45
         reach: Fraction of the height over which the shadow fades.
     """
     rows = np.linspace(0, 1, image.shape[0])
-    shade = np.full_like(rows, 0.8)
+    shade = np.full_like(rows, 0.95)
     for edge in edges:
         below = rows >= edge
-        shade[below] = np.minimum(0.8, floor + (rows[below] - edge) / reach * (0.8 - floor))
+        shade[below] = np.minimum(0.95, floor + (rows[below] - edge) / reach * (0.95 - floor))
     return _clip(image * shade[:, None, None])
 
 
