@@ -75,7 +75,7 @@ def steps_plot(episodes: Sequence[EpisodeRecord], methods: Sequence[str]) -> str
                 [0, *steps, last], [*share, share[-1]], where="post", lw=2, color=METHOD_COLORS.get(name), label=name
             )
         axes.set(xlim=(0, last), ylim=(-2, 102), xlabel="control periods until found", ylabel="layouts [%]")
-        axes.legend(loc="lower right")
+        axes.legend(loc="best")
 
     return _svg("steps", (6.4, 3.0), draw)
 
@@ -90,7 +90,8 @@ def timeline_plot(spans: Mapping[tuple[str, int], Sequence[Span]], methods: Sequ
                 axes.barh(row, max(stop - start, 1), left=start, height=0.74, color=PHASE_COLORS[phase], lw=0)
         axes.set_yticks(range(len(keys)), [f"{name}  {seed}" for name, seed in keys], fontsize=8)
         axes.set_ylim(-0.6, len(keys) - 0.4)
-        axes.set_xlabel("control periods")
+        axes.set_xlabel("control periods", fontsize=8)
+        axes.tick_params(axis="x", labelsize=8)
         axes.grid(visible=False, axis="y")
 
     return _svg("timeline", (9.6, 0.8 + 0.21 * len(keys)), draw)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from handoff.config import EvalConfig
+from handoff.config import GENERALIST_ALONE, METHODS, EvalConfig
 from handoff.overlay import PHASE_COLORS
 from handoff.plots import METHOD_COLORS, phase_spans, steps_plot, success_plot, timeline_plot
 from handoff.records import EpisodeRecord
@@ -37,6 +37,9 @@ def render_report(
         headline=headline(summary),
         header=header,
         rows=rows,
+        lead=f"{methods[0]}: {METHODS[methods[0]]}",
+        pair_header=PAIR_HEADER,
+        pairs=pair_cells(summary),
         method_colors=METHOD_COLORS,
         phase_colors={phase.replace("_", " "): color for phase, color in PHASE_COLORS.items()},
         success=success_plot(summary["methods"]) if _judged(summary) else "",
@@ -51,6 +54,22 @@ def render_report(
 def method_cells(summary: dict[str, Any]) -> tuple[tuple[str, ...], list[list[str]]]:
     """The result table as text, for the terminal and the report: header and one row per method."""
     return HEADER, [_cells(name, method) for name, method in summary["methods"].items()]
+
+
+PAIR_HEADER = ("on the same layouts", "found", "completed", "steps to find, difference")
+
+
+def pair_cells(summary: dict[str, Any]) -> list[list[str]]:
+    """The paired comparisons as text: one row per pair; successes that only one of the two had, and p values."""
+    return [
+        [
+            f"{pair['first']} against {pair['second']}",
+            _wins(pair["found"]),
+            _wins(pair["completed"]),
+            _difference(pair["found"]) if GENERALIST_ALONE not in (pair["first"], pair["second"]) else "–",
+        ]
+        for pair in summary["comparisons"]
+    ]
 
 
 def headline(summary: dict[str, Any]) -> list[tuple[str, str, str]]:
@@ -98,6 +117,17 @@ def _false_handoffs(method: dict[str, Any]) -> str:
     if count is None:
         return "–"
     return f"{count} in {method['handoffs']}" if method["handoffs"] else str(count)
+
+
+def _wins(pair: dict[str, Any]) -> str:
+    return f"+{pair['first_only']} −{pair['second_only']} (p = {pair['success_p']:.2g})"
+
+
+def _difference(pair: dict[str, Any]) -> str:
+    if pair["steps_difference_median"] is None:
+        return "–"
+    low, high = pair["steps_difference_ci95"]
+    return f"{pair['steps_difference_median']:+.0f} [{low:+.0f}, {high:+.0f}] (p = {pair['steps_p']:.2g})"
 
 
 def _halves(cell: str) -> tuple[str, str]:

@@ -127,37 +127,24 @@ def _comparison(first: str, second: str, ran: dict[str, list[EpisodeRecord]]) ->
         [row.steps_to_find for row in b],
     )
     completed = compare([bool(row.completed) for row in a], [bool(row.completed) for row in b], [], [])
-    steps = GENERALIST_ALONE not in (first, second)
+    measures = [("finds the target more often", found.success_p, found.first_only - found.second_only)]
+    measures += [("completes the task more often", completed.success_p, completed.first_only - completed.second_only)]
+    if GENERALIST_ALONE not in (first, second):
+        measures += [("needs fewer steps to find", found.steps_p, -(found.steps_difference_median or 0.0))]
     return {
         "first": first,
         "second": second,
         "found": asdict(found),
-        "completed": {
-            key: value for key, value in asdict(completed).items() if "steps" not in key and key != "both_found"
-        },
-        "verdict": _verdict(
-            first, second, found.success_p, found.first_only - found.second_only, "finds the target more often"
-        )
-        + _verdict(
-            first,
-            second,
-            completed.success_p,
-            completed.first_only - completed.second_only,
-            "completes the task more often",
-        )
-        + (
-            _verdict(first, second, found.steps_p, -(found.steps_difference_median or 0.0), "needs fewer steps to find")
-            if steps
-            else []
-        ),
+        "completed": {name: getattr(completed, name) for name in ("layouts", "first_only", "second_only", "success_p")},
+        "claims": [text for claim, p, lead in measures for text in _claim(first, second, claim, p, lead)],
     }
 
 
-def _verdict(first: str, second: str, p: float, advantage: float, claim: str) -> list[str]:
-    """One sentence; a direction only where the paired test carries it."""
-    if p >= SIGNIFICANCE or advantage == 0:
-        return [f"No significant difference: {first} and {second}, “{claim}” (p = {p:.2g})."]
-    winner, loser = (first, second) if advantage > 0 else (second, first)
+def _claim(first: str, second: str, claim: str, p: float, lead: float) -> list[str]:
+    """One sentence where the paired test carries a direction, else none."""
+    if p >= SIGNIFICANCE or lead == 0:
+        return []
+    winner, loser = (first, second) if lead > 0 else (second, first)
     return [f"{winner} {claim} than {loser} (p = {p:.2g})."]
 
 

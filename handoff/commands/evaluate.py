@@ -12,7 +12,7 @@ from typing import Protocol
 
 from handoff import console
 from handoff.commands.options import load_yaml, option_lines, parse_options
-from handoff.config import GENERALIST_ALONE, EvalConfig
+from handoff.config import EvalConfig
 from handoff.records import EpisodeRecord, Job
 from handoff.run_folder import CONFIG, REPORT, SUMMARY, VIDEO, RunFolder
 from robots.errors import UsageError
@@ -97,22 +97,21 @@ def finish(config: EvalConfig, folder: RunFolder) -> None:
 
 
 def result_lines(config: EvalConfig, summary: dict) -> list[str]:
-    """The result as text: a heading, one line per method, and the paired verdicts."""
-    from handoff.report import method_cells
+    """The result as text: a heading, one line per method, one per pair, and what the paired tests carry."""
+    from handoff.report import PAIR_HEADER, method_cells, pair_cells
 
     header, rows = method_cells(summary)
     absent = ", target absent" if config.absent else ""
     seeds = f"{config.seeds[0]} to {config.seeds[-1]}"
-    verdicts = [
-        text for pair in summary["comparisons"] if GENERALIST_ALONE not in pair.values() for text in pair["verdict"]
-    ]
+    pairs = pair_cells(summary)
+    claims = [text for pair in summary["comparisons"] for text in pair["claims"]]
     return [
         f"{config.task}{absent}: layouts {seeds}, 95 % intervals in brackets; generalist: {summary['generalist']}",
         "",
         *console.table(header, rows),
         "",
-        *verdicts,
-        *([""] if verdicts else []),
+        *([*console.table(PAIR_HEADER, pairs), ""] if pairs else []),
+        *([*claims, ""] if claims else []),
     ]
 
 

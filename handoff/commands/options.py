@@ -95,9 +95,9 @@ def _split(arguments: Sequence[str], known: Mapping[str, Any]) -> dict[str, str]
 
 def _as_yaml(kind: object, value: str) -> str:
     if kind is str:
-        return json.dumps(value)
+        return json.dumps(value, ensure_ascii=False)
     if typing.get_origin(kind) is tuple:
-        return json.dumps([part.strip() for part in value.split(",") if part.strip()])
+        return json.dumps([part.strip() for part in value.split(",") if part.strip()], ensure_ascii=False)
     return value
 
 

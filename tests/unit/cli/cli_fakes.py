@@ -8,6 +8,7 @@ from handoff.episode_log import EpisodeLog, Filming
 from handoff.interfaces import Step, TriggerDecision, TriggerState
 from handoff.outcome import Outcome
 from handoff.phases import HOLDERS, Phase, Status, StopReason
+from handoff.records import COLUMNS, EpisodeRecord
 from robots.types import Action, ActionSpace, Detection, DetectionFrame, Lease, Observation, Task
 
 TASK = Task("bookshelf_pineapple", "pineapple", "Pick up the pineapple.")
@@ -117,3 +118,24 @@ def open_scripted(stop_after=None):
         yield ScriptedCrew(ScriptedWorld(config, folder, stop_after=stop_after))
 
     return open_crew
+
+
+def record(**changes):
+    values = {
+        **dict.fromkeys(COLUMNS, 0),
+        "method": "search+handoff",
+        "seed": 3,
+        "task": "t, with comma",
+        "absent": False,
+        "stop_reason": "completed",
+        "found": True,
+        "completed": None,
+        "steps": 90,
+        "steps_to_find": 40,
+        "oracle_steps": None,
+        "handoff_latency_ms": (200.0, 1.5),
+        "refusals": {"stale": 2},
+        "duration_s": 6.0,
+        "video": "",
+    }
+    return EpisodeRecord(**{**values, **changes})
