@@ -30,7 +30,7 @@ SCHEMA = PolicySchema(
         ArraySpec("observation.images.wrist", (6, 8, 3), "uint8", "rgb"),
         ArraySpec("observation.state", (4,), "float32", "rad"),
     ),
-    action=ArraySpec("actions", (8, 3), "float32", "rad", -10.0, 10.0),
+    action=ArraySpec("actions", (8, 3), "float32", "rad", -1000.0, 1000.0),
     action_space=ActionSpace.JOINT_POSITION,
     control_hz=10.0,
     gripper=GripperConvention.OPEN_0_CLOSED_1,

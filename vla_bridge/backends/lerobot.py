@@ -45,7 +45,7 @@ class LeRobotConfig(BackendConfig):
     # Folder with config.json, model.safetensors and the saved processors.
     path: Path
     # What the actions mean: cartesian_velocity, joint_velocity or joint_position.
-    action_space: ActionSpace = ActionSpace.JOINT_POSITION
+    action_space: str = "joint_position"
     # Rate at which the policy was trained to act [Hz].
     control_hz: float = 15.0
     # Whether the last action value is the gripper.
@@ -63,6 +63,8 @@ class LeRobotConfig(BackendConfig):
     seed: int = 0
 
     def __post_init__(self) -> None:
+        if self.action_space not in tuple(ActionSpace):
+            raise UsageError.unknown("action space", self.action_space, ActionSpace)
         if not self.control_hz > 0.0 or self.gripper_open == self.gripper_closed:
             raise UsageError("A policy needs a positive control_hz, and gripper_open and gripper_closed that differ.")
 
@@ -237,7 +239,7 @@ def _schema(policy_config: Any, config: LeRobotConfig) -> PolicySchema:  # noqa:
         policy=f"{policy_config.type}:{config.path.name}",
         observation=tuple(specs),
         action=ArraySpec("actions", (horizon, width), "float32", "as trained"),
-        action_space=config.action_space,
+        action_space=ActionSpace(config.action_space),
         control_hz=config.control_hz,
         gripper=GripperConvention.OPEN_0_CLOSED_1 if config.gripper else GripperConvention.NONE,
     )
