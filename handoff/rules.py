@@ -122,10 +122,10 @@ def _any_phase(status: Status, inputs: Inputs, now: float, config: AuthorityConf
 
 def _hold(status: Status, inputs: Inputs, now: float, config: AuthorityConfig) -> Cause | None:
     at_rest = inputs.still_s >= config.still_s
-    if at_rest and not config.search:
+    if at_rest and not config.search and inputs.vla.state is not SkillState.WARMING:
         return Cause(CauseName.GRASP_REQUESTED, "method without search")
     fresh = inputs.decision.frame_age_s <= config.detector_timeout_s
-    if at_rest and fresh and inputs.prepared:
+    if at_rest and config.search and fresh and inputs.prepared:
         return Cause(CauseName.SEARCH_READY, f"at rest for {inputs.still_s:.2f} s")
     name = CauseName.HOLD_TIMEOUT if at_rest else CauseName.NOT_AT_REST
     return _expired(name, now - status.since_s, config.hold_timeout_s)
