@@ -32,7 +32,7 @@ DH = (
 )
 FLANGE_M = 0.107
 BRACKET_M = 0.03
-HAND_PITCH_RAD = math.radians(70.0)
+HAND_PITCH_RAD = math.radians(85.0)  # an angle bracket: level approaches then fall into the middle of joint 6
 TIP_M = 0.130  # from the flange to the point between the finger tips
 FINGER_STROKE_M = 0.0425  # per finger
 WRIST_FOVY_DEG = 70.0

@@ -19,6 +19,10 @@ VELOCITY_RAD_S = np.array(arm.VELOCITY_RAD_S)
 # MuJoCo's camera looks along -z with y up; OpenCV's along +z with y down.
 OPENCV_FROM_MUJOCO = np.diag([1.0, -1.0, -1.0])
 
+# Chosen so that a camera servo gets from any view of the shelves to any other without sticking at a joint limit.
+_DAMPING = 0.05
+_BIAS_PER_S, _BIAS_RAD_S = 4.0, 1.5
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ArmPose:
@@ -89,12 +93,14 @@ class ArmKinematics:
         jacobian = self.jacobian(q_rad)
         low = np.maximum(-VELOCITY_RAD_S, np.minimum((LOWER_RAD - q_rad) / dt_s, 0.0))
         high = np.minimum(VELOCITY_RAD_S, np.maximum((UPPER_RAD - q_rad) / dt_s, 0.0))
-        bias = np.clip(1.0 * (self.rest_rad - q_rad), -0.4, 0.4) * min(1.0, 4.0 * float(np.abs(twist).max()))
+        bias = np.zeros(7)
+        if np.any(twist):
+            bias = np.clip(_BIAS_PER_S * (self.rest_rad - q_rad), -_BIAS_RAD_S, _BIAS_RAD_S)
         velocity = np.zeros(7)
         free = np.ones(7, dtype=bool)
         for _ in range(7):
-            rest = twist - jacobian[:, ~free] @ velocity[~free]
-            velocity[free] = _damped_solve(jacobian[:, free], rest, bias[free])
+            task = twist - jacobian[:, ~free] @ velocity[~free]
+            velocity[free] = _biased_solve(jacobian[:, free], task, bias[free])
             excess = np.maximum(velocity - high, low - velocity) * free
             worst = int(np.argmax(excess))
             if excess[worst] <= 1e-9:
@@ -196,6 +202,14 @@ def _damped_solve(jacobian: Float, task: Float, bias: Float, *, damping: float =
     gram = jacobian @ jacobian.T
     gram[np.diag_indices(6)] += damping * damping
     return bias + jacobian.T @ np.linalg.solve(gram, task - jacobian @ bias)
+
+
+def _biased_solve(jacobian: Float, task: Float, bias: Float) -> Float:
+    """Return damped least squares for the task plus the bias in the exact null space, where it cannot disturb it."""
+    gram = jacobian @ jacobian.T
+    exact = np.linalg.solve(gram + 1e-8 * np.eye(6), jacobian @ bias)
+    damped = np.linalg.solve(gram + _DAMPING**2 * np.eye(6), task)
+    return bias + jacobian.T @ (damped - exact)
 
 
 def _pose(rotation: Float, position: Float) -> Float:

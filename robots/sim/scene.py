@@ -23,7 +23,7 @@ REGION = SearchRegion(
 )
 # The wrist camera looks level at the bookcase from 0.3 m in front of it. DROID's home (0, -pi/5, 0, -4pi/5, 0, 3pi/5, 0)
 # looks down at a table; here the targets stand on shelves.
-HOME_RAD = (0.0, -0.670, 0.0, -2.962, 0.0, 2.780, 0.0)
+HOME_RAD = (0.0, -0.664, 0.0, -2.842, 0.0, 2.405, 0.0)
 FLOOR_Z_M = -0.30
 BOARD_M = 0.02
 THIRD_PERSON_CAMERA = "third_person"
