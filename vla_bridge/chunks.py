@@ -77,11 +77,6 @@ class ChunkQueue:
         """Capture time of the held chunk's observation, minus infinity without one [s]."""
         return float("-inf") if self._chunk is None else self._chunk.captured_at_s
 
-    @property
-    def done(self) -> bool:
-        """Whether the policy said that its job is finished."""
-        return self._chunk is not None and self._chunk.done
-
     def _index(self, now: float) -> int:
         assert self._chunk is not None
         return round((now - self._origin_s) / self._chunk.dt_s)

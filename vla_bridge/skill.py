@@ -75,6 +75,7 @@ class GeneralistSkill:
         self._command_seq = 0
         self._open = False
         self._granted = False
+        self._done = False
         self._strikes = 0
         self._failure = ""
         self._misfit = ""
@@ -101,7 +102,7 @@ class GeneralistSkill:
         """Return the action due at the observation's capture time, or None while there is none."""
         now = observation.captured_at_s
         queue = self._follow(observation, lease)
-        if queue is None or queue.done:
+        if queue is None or self._done:
             return None
         if not self._granted:  # the gate has kept the pose since the prefetched observation
             self._granted = True
@@ -122,13 +123,13 @@ class GeneralistSkill:
             return SkillHealth(SkillState.FAILED, failure)
         if not link.state.usable:
             return SkillHealth(SkillState.WARMING, f"{link.state}: {link.detail or self._client.endpoint}")
-        if self._queue is not None and self._queue.done:
+        if self._done:
             return SkillHealth(SkillState.DONE)
         return SkillHealth(SkillState.READY)
 
     def _begin(self, epoch: int | None) -> None:
         self._epoch = epoch
-        self._open = self._granted = False
+        self._open = self._granted = self._done = False
         self._strikes = self._command_seq = 0
         self._failure = ""
         if self._queue is not None:
@@ -170,6 +171,7 @@ class GeneralistSkill:
             problem = self._queue.accept(reply.chunk, now)
         if not problem:
             self._strikes = 0
+            self._done = self._done or (reply.chunk is not None and reply.chunk.done)
             return
         self._strikes += 1
         logger.warning("No usable chunk (%d in a row): %s.", self._strikes, problem)
