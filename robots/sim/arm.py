@@ -216,9 +216,7 @@ def _add_finger(hand: mujoco.MjsBody, name: str, sign: float) -> None:
     _spread_mass(finger, 0.1)
 
 
-def _add_box(
-    body: mujoco.MjsBody, center: tuple[float, ...], half: tuple[float, ...], material: str
-) -> mujoco.MjsGeom:
+def _add_box(body: mujoco.MjsBody, center: tuple[float, ...], half: tuple[float, ...], material: str) -> mujoco.MjsGeom:
     return body.add_geom(
         type=mujoco.mjtGeom.mjGEOM_BOX,
         pos=list(center),

@@ -124,7 +124,7 @@ class EpisodeSpec:
         return spec
 
 
-_LENGTHS = {name: 3 for name in ("position_m", "tint_rgb", "ambient", "headlight", "lamp", "direction")}
+_LENGTHS = dict.fromkeys(("position_m", "tint_rgb", "ambient", "headlight", "lamp", "direction"), 3)
 
 
 def _build[T](kind: type[T], values: object, where: str) -> T:

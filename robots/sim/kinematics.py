@@ -93,7 +93,7 @@ class ArmKinematics:
         jacobian = self.jacobian(q_rad)
         low = np.maximum(-VELOCITY_RAD_S, np.minimum((LOWER_RAD - q_rad) / dt_s, 0.0))
         high = np.minimum(VELOCITY_RAD_S, np.maximum((UPPER_RAD - q_rad) / dt_s, 0.0))
-        bias = np.zeros(7)
+        bias: Float = np.zeros(7)
         if np.any(twist):
             bias = np.clip(_BIAS_PER_S * (self.rest_rad - q_rad), -_BIAS_RAD_S, _BIAS_RAD_S)
         velocity = np.zeros(7)
@@ -140,7 +140,9 @@ class ArmKinematics:
     ) -> Iterator[Float]:
         """Yield every converged solution of `solve`'s starts in turn, for a caller that also checks collisions."""
         for seed in seeds:
-            if (found := self._descend(gripper_to_world, np.asarray(seed, dtype=float), free_roll=free_roll)) is not None:
+            if (
+                found := self._descend(gripper_to_world, np.asarray(seed, dtype=float), free_roll=free_roll)
+            ) is not None:
                 yield found
         for _ in range(restarts):
             start = rng.uniform(LOWER_RAD, UPPER_RAD)

@@ -16,7 +16,10 @@ from robots.sim.tasks import TASKS, find_task
 CORRIDOR_HALF_M = 0.072  # the open gripper's half width and a finger's breadth of air
 CLEAR_SHARE = 0.88  # share of layouts whose corridor is kept clear on purpose
 DEEP_SHARE = 0.45  # share of targets that stand deep enough for something in front
+RIVAL_SHARE = 0.3  # share of layouts that may hold the other task's target as clutter
 COMPANION_SHARE = 0.6  # share of layouts in which the bowl stands next to the target
+
+_TARGETS = {task.target for task in TASKS.values()}
 
 
 @dataclass(slots=True)
@@ -27,11 +30,11 @@ class _Shelves:
     taken: list[tuple[int, float, float, float]] = field(default_factory=list)
 
     def free(self, shelf: int, depth: float, y: float, radius: float) -> bool:
-        return all(
-            other != shelf or math.hypot(depth - d, y - v) > radius + r + 0.008 for other, d, v, r in self.taken
-        )
+        """Whether a circle keeps its distance from everything on the shelf."""
+        return all(other != shelf or math.hypot(depth - d, y - v) > radius + r + 0.008 for other, d, v, r in self.taken)
 
     def inside(self, depth: float, y: float, radius: float) -> bool:
+        """Whether a circle lies wholly on a shelf."""
         region = self.region
         return (
             radius + 0.005 <= depth <= region.depth_m - radius - 0.005
@@ -83,21 +86,31 @@ def _sample_objects(rng: np.random.Generator, target: str) -> tuple[ObjectSpec, 
         placed += _sample_occluder(rng, shelves, shelf, y, clear=clear)
     if target == "pineapple" and rng.random() < COMPANION_SHARE:
         placed += _sample_companion(rng, shelves, shelf, depth, y)
+    _add_clutter(rng, shelves, placed, target, (shelf, depth, y) if clear else None)
+    return tuple(placed)
+
+
+def _add_clutter(
+    rng: np.random.Generator,
+    shelves: _Shelves,
+    placed: list[ObjectSpec],
+    target: str,
+    keep_clear: tuple[int, float, float] | None,
+) -> None:
+    """Fill the shelves, unevenly, up to 10 to 16 things besides the target. The other target may be among them."""
     density = rng.permutation([0.5, 0.32, 0.18])
-    names = {item.name for item in placed}
+    wanted = int(rng.integers(10, 17)) + 1
     pool = [(kind, index) for kind in CLASSES.values() for index in range(kind.copies) if kind.name != target]
-    count = int(rng.integers(10, 17)) - len(placed) + 1
     for choice in rng.permutation(len(pool)):
         kind, index = pool[int(choice)]
-        if count == 0:
-            break
-        if f"{kind.name}_{index}" in names or (kind.name in ("pineapple", "duck") and rng.random() < 0.7):
+        rival = kind.name in _TARGETS and rng.random() < 1.0 - RIVAL_SHARE
+        if rival or f"{kind.name}_{index}" in {item.name for item in placed}:
             continue
-        spot = _find_spot(rng, shelves, kind, density, (shelf, depth, y) if clear else None)
+        if len(placed) == wanted:
+            return
+        spot = _find_spot(rng, shelves, kind, density, keep_clear)
         if spot is not None:
             placed.append(_place(rng, shelves, kind, index, *spot))
-            count -= 1
-    return tuple(placed)
 
 
 def _sample_occluder(

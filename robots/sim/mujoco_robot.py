@@ -4,59 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
 import mujoco
 import numpy as np
 
-from robots.errors import ActionRejectedError, RobotDisconnectedError, UsageError
-from robots.safety import SafetyLimits, limit_joint_target, limit_twist, limit_workspace_velocity
-from robots.sim import arm
+from robots.errors import ActionRejectedError, RobotDisconnectedError
+from robots.safety import limit_joint_target, limit_twist, limit_workspace_velocity
+from robots.sim import arm, snapshot
+from robots.sim.config import LIMITS, STEP_M, STEP_RAD, SimConfig
 from robots.sim.episode import EpisodeSpec
 from robots.sim.kinematics import OPENCV_FROM_MUJOCO, ArmKinematics
 from robots.sim.rendering import TARGET_GROUP, SceneRenderer
 from robots.sim.scene import HOME_RAD, THIRD_PERSON_CAMERA, arrange, build_scene
 from robots.types import Action, ActionSpace, CameraIntrinsics, Float, Observation, RobotDescription
 
-STEP_M = 0.075  # largest gripper translation in one control period
-STEP_RAD = 0.15  # largest gripper rotation in one control period
-
-LIMITS = SafetyLimits(
-    lower_rad=arm.LOWER_RAD,
-    upper_rad=arm.UPPER_RAD,
-    velocity_rad_s=arm.VELOCITY_RAD_S,
-    acceleration_rad_s2=arm.ACCELERATION_RAD_S2,
-    workspace_min_m=(0.20, -0.75, -0.10),
-    workspace_max_m=(0.92, 0.75, 1.10),
-)
 _SPACES = {ActionSpace.CARTESIAN_VELOCITY: 6, ActionSpace.JOINT_VELOCITY: 7, ActionSpace.JOINT_POSITION: 7}
 _LAG_S = np.array(arm.DAMPING) / np.array(arm.STIFFNESS)
-
-
-@dataclass(frozen=True, slots=True)
-class SimConfig:
-    """Settings of the simulated robot.
-
-    Attributes:
-        control_hz: Control rate.
-        timestep_s: Longest physics step; the nearest one that divides the control period is used.
-        wrist_px: Width and height of the wrist image.
-        third_person_px: Width and height of the third-person image, or None for no such camera.
-    """
-
-    control_hz: float = 15.0
-    timestep_s: float = 0.004
-    wrist_px: tuple[int, int] = (84, 84)
-    third_person_px: tuple[int, int] | None = None
-
-    def __post_init__(self) -> None:
-        if self.control_hz <= 0 or not 0 < self.timestep_s <= 1 / self.control_hz:
-            raise UsageError("sim: control_hz must be positive and timestep_s lie in (0, 1/control_hz].")
-        for width, height in filter(None, (self.wrist_px, self.third_person_px)):
-            if not (8 <= width <= 1280 and 8 <= height <= 960):
-                raise UsageError(f"sim: an image must measure 8x8 to 1280x960 pixels, got {width}x{height}.")
 
 
 class MujocoRobot:
@@ -162,29 +127,28 @@ class MujocoRobot:
         sent = self._advance(self._target, None)
         return Action(ActionSpace.JOINT_POSITION, self._target.copy(), gripper=sent)
 
-    def state(self) -> dict[str, list[float]]:
+    def state(self) -> snapshot.State:
         """Return the whole dynamic state as plain numbers; with the `EpisodeSpec` it rebuilds the scene exactly."""
         self._require_ready()
-        physics = np.empty(mujoco.mj_stateSize(self.model, _STATE))
-        mujoco.mj_getState(self.model, self.data, physics, _STATE)
         return {
-            "physics": physics.tolist(),
-            "asleep": [float(value) for value in self.data.tree_asleep],
+            **snapshot.save(self.model, self.data),
             "target_rad": self._target.tolist(),
             "velocity_rad_s": self._velocity.tolist(),
             "counters": [self._gripper, float(self.steps), float(self.collision_steps)],
         }
 
-    def load_state(self, state: dict[str, list[float]]) -> None:
-        """Continue from a `state` of the same episode, possibly of another process."""
+    def load_state(self, state: snapshot.State) -> None:
+        """Continue from a `state` of the same episode, possibly of another process.
+
+        Raises:
+            SpecError: The state does not fit the scene.
+        """
         self._require_ready()
-        mujoco.mj_setState(self.model, self.data, np.array(state["physics"]), _STATE)
-        self.data.tree_asleep[:] = np.array(state["asleep"], dtype=np.int32)
+        snapshot.restore(self.model, self.data, state)
         self._target = np.array(state["target_rad"])
         self._velocity = np.array(state["velocity_rad_s"])
         self._gripper = state["counters"][0]
         self.steps, self.collision_steps = int(state["counters"][1]), int(state["counters"][2])
-        mujoco.mj_forward(self.model, self.data)
         self._captured()
 
     def _joint_target(self, space: ActionSpace, values: Float) -> Float:
@@ -194,9 +158,10 @@ class MujocoRobot:
             return self._target + values * self.dt_s
         twist = limit_twist(values, STEP_M / self.dt_s, STEP_RAD / self.dt_s)
         point = self._kinematics.forward(self._target).gripper_to_world[:3, 3]
-        twist = np.concatenate([limit_workspace_velocity(LIMITS, point, twist[:3], self.dt_s), twist[3:]])
+        linear = limit_workspace_velocity(LIMITS, point, twist[:3], self.dt_s)
+        allowed = np.concatenate([linear, twist[3:]])
         return self._target + self.dt_s * self._kinematics.twist_to_joint_velocity(
-            self._target, twist, dt_s=self.dt_s
+            self._target, allowed, dt_s=self.dt_s
         )
 
     def _executed(self, space: ActionSpace) -> Float:
@@ -216,15 +181,13 @@ class MujocoRobot:
         data.ctrl[self._gripper_actuator] = arm.FINGER_STROKE_M * (1.0 - self._gripper)
         # The servo trails its target by kv/kp; leading by as much lets the arm follow without lag.
         lead = _LAG_S * velocity
-        touched = False
         for index in range(self._substeps):
             data.ctrl[self._arm_actuators] = start + (target - start) * ((index + 1) / self._substeps) + lead
             mujoco.mj_step(self.model, data)
         mujoco.mj_forward(self.model, data)
-        touched = self._touching()
         self._target, self._velocity = target, velocity
         self.steps += 1
-        self.collision_steps += int(touched)
+        self.collision_steps += int(self._touching())
         self._captured()
         return self._gripper
 
@@ -314,4 +277,3 @@ class MujocoRobot:
 
 
 _ARM, _SCENE, _TARGET = 0, 1, 2
-_STATE = mujoco.mjtState.mjSTATE_INTEGRATION

@@ -86,7 +86,7 @@ def _part(
     )
 
 
-def _lean(angle_rad: float, around_rad: float) -> tuple[float, ...]:
+def _lean(angle_rad: float, around_rad: float) -> tuple[float, float, float, float]:
     """Quaternion that tips +z by `angle_rad` towards the horizontal direction `around_rad`."""
     half = angle_rad / 2
     return math.cos(half), -math.sin(around_rad) * math.sin(half), math.cos(around_rad) * math.sin(half), 0.0
@@ -130,14 +130,26 @@ def _book(body: mujoco.MjsBody, index: int) -> None:
 def _mug(body: mujoco.MjsBody, _: int) -> None:
     _part(body, _CYLINDER, (0, 0, 0.046), (0.038, 0.046))
     _part(body, _CYLINDER, (0, 0, 0.0922), (0.033, 0.0006), rgba=(0.12, 0.10, 0.09, 1.0), solid=False)
-    for x, z, half, lean in ((0.050, 0.068, 0.014, math.pi / 2), (0.062, 0.046, 0.020, 0.0), (0.050, 0.024, 0.014, math.pi / 2)):
+    for x, z, half, lean in (
+        (0.050, 0.068, 0.014, math.pi / 2),
+        (0.062, 0.046, 0.020, 0.0),
+        (0.050, 0.024, 0.014, math.pi / 2),
+    ):
         _part(body, _CAPSULE, (x, 0, z), (0.005, half), quat=_lean(lean, 0.0), solid=False)
 
 
 def _bottle(body: mujoco.MjsBody, index: int) -> None:
     radius = (0.030, 0.034, 0.028)[index % 3]
     _part(body, _CYLINDER, (0, 0, 0.065), (radius, 0.065))
-    _part(body, _CYLINDER, (0, 0, 0.065), (radius + 0.0006, 0.032), rgba=(0.99, 0.99, 0.99, 1.0), material=f"label{index % 3}", solid=False)
+    _part(
+        body,
+        _CYLINDER,
+        (0, 0, 0.065),
+        (radius + 0.0006, 0.032),
+        rgba=(0.99, 0.99, 0.99, 1.0),
+        material=f"label{index % 3}",
+        solid=False,
+    )
     _part(body, _ELLIPSOID, (0, 0, 0.130), (radius, radius, 0.030), solid=False)
     _part(body, _CYLINDER, (0, 0, 0.175), (0.012, 0.025))
     _part(body, _CYLINDER, (0, 0, 0.204), (0.014, 0.009), rgba=(0.85, 0.85, 0.86, 1.0), solid=False)
@@ -161,7 +173,9 @@ def _bowl(body: mujoco.MjsBody, _: int) -> None:
         around = 2 * math.pi * wall / 12
         center = (0.058 * math.cos(around), 0.058 * math.sin(around), 0.030)
         turn = np.empty(4)
-        mujoco.mju_mulQuat(turn, np.array([math.cos(around / 2), 0, 0, math.sin(around / 2)]), np.array(_lean(0.6, 0.0)))
+        mujoco.mju_mulQuat(
+            turn, np.array([math.cos(around / 2), 0, 0, math.sin(around / 2)]), np.array(_lean(0.6, 0.0))
+        )
         _part(body, _BOX, center, (0.003, 0.018, 0.028), quat=tuple(turn))
 
 
@@ -194,17 +208,23 @@ _MIXED = ((0.75, 0.20, 0.18), (0.20, 0.38, 0.68), (0.90, 0.88, 0.84), (0.25, 0.5
 CLASSES: dict[str, ObjectClass] = {
     kind.name: kind
     for kind in (
-        ObjectClass("pineapple", 1, 0.036, 0.130, 0.12, ((1.0, 1.0, 1.0), (1.0, 0.93, 0.82), (0.95, 1.0, 0.85)), _pineapple),
+        ObjectClass(
+            "pineapple", 1, 0.036, 0.130, 0.12, ((1.0, 1.0, 1.0), (1.0, 0.93, 0.82), (0.95, 1.0, 0.85)), _pineapple
+        ),
         ObjectClass("duck", 1, 0.050, 0.098, 0.08, ((0.98, 0.84, 0.14), (0.95, 0.78, 0.10)), _duck),
         ObjectClass("book", 4, 0.075, 0.21, 0.30, _MIXED, _book),
         ObjectClass("mug", 2, 0.050, 0.093, 0.20, _MIXED, _mug),
-        ObjectClass("bottle", 2, 0.034, 0.213, 0.25, ((0.22, 0.48, 0.28), (0.45, 0.26, 0.14), (0.70, 0.82, 0.85)), _bottle),
+        ObjectClass(
+            "bottle", 2, 0.034, 0.213, 0.25, ((0.22, 0.48, 0.28), (0.45, 0.26, 0.14), (0.70, 0.82, 0.85)), _bottle
+        ),
         ObjectClass("can", 2, 0.034, 0.112, 0.20, _MIXED, _can),
         ObjectClass("ball", 2, 0.034, 0.068, 0.08, ((0.85, 0.25, 0.20), (0.80, 0.86, 0.25), *_WARM), _ball),
         ObjectClass("bowl", 1, 0.075, 0.055, 0.25, ((0.88, 0.88, 0.90), (0.36, 0.52, 0.66), (0.82, 0.55, 0.30)), _bowl),
         ObjectClass("box", 3, 0.072, 0.13, 0.20, _MIXED, _box),
         ObjectClass("vase", 2, 0.042, 0.148, 0.30, ((0.86, 0.84, 0.80), (0.30, 0.44, 0.58), (0.72, 0.42, 0.28)), _vase),
-        ObjectClass("plant", 2, 0.046, 0.140, 0.25, ((0.72, 0.42, 0.28), (0.88, 0.86, 0.82), (0.84, 0.66, 0.22)), _plant),
+        ObjectClass(
+            "plant", 2, 0.046, 0.140, 0.25, ((0.72, 0.42, 0.28), (0.88, 0.86, 0.82), (0.84, 0.66, 0.22)), _plant
+        ),
     )
 }
 

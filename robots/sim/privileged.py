@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from robots.sim import arm
 from robots.sim.mujoco_robot import MujocoRobot
+from robots.sim.snapshot import State
 from robots.types import Float, Privileged
 
 LIFT_M = 0.05  # a grasp counts once the target is this far above where it stood
@@ -117,11 +118,11 @@ class PrivilegedView:
             success=held and lifted >= LIFT_M, lifted_m=lifted, held=held, collision_steps=robot.collision_steps
         )
 
-    def state(self) -> dict[str, list[float]]:
+    def state(self) -> State:
         """Return the dynamic state; see `MujocoRobot.state`."""
         return self._robot.state()
 
-    def load_state(self, state: dict[str, list[float]]) -> None:
+    def load_state(self, state: State) -> None:
         """Continue from a state; see `MujocoRobot.load_state`."""
         self._robot.load_state(state)
 
@@ -147,6 +148,11 @@ class PrivilegedView:
         if camera == arm.WRIST_CAMERA:
             return self._robot.config.wrist_px
         return self._robot.config.third_person_px or (480, 360)
+
+
+def target_visibility(robot: MujocoRobot, camera: str = arm.WRIST_CAMERA) -> Visibility:
+    """Return how much of the target a camera of `robot` sees; see `PrivilegedView.visibility`."""
+    return PrivilegedView(robot).visibility(camera)
 
 
 def box_of(mask: NDArray[np.bool_]) -> tuple[float, float, float, float] | None:

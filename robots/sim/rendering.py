@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robots.errors import GraphicsError
+from robots.graphics import REMEDY
 from robots.types import Image
 
 TARGET_GROUP = 5  # geom group of the target, so that it can be drawn alone
@@ -69,9 +70,7 @@ class SceneRenderer:
     ) -> Image:
         context = self._ready()
         self._camera.fixedcamid = self._model.camera(camera).id
-        mujoco.mjv_updateScene(
-            self._model, data, option, None, self._camera, mujoco.mjtCatBit.mjCAT_ALL, self._scene
-        )
+        mujoco.mjv_updateScene(self._model, data, option, None, self._camera, mujoco.mjtCatBit.mjCAT_ALL, self._scene)
         for flag in (mujoco.mjtRndFlag.mjRND_SEGMENT, mujoco.mjtRndFlag.mjRND_IDCOLOR):
             self._scene.flags[flag] = segment
         width, height = size_px
@@ -100,8 +99,5 @@ def _open_gl(width: int, height: int) -> mujoco.GLContext:
         context = mujoco.GLContext(width, height)
         context.make_current()
     except (AttributeError, ImportError, RuntimeError, OSError) as error:
-        raise GraphicsError(
-            f"No OpenGL library for off-screen rendering ({error}). "
-            "Install one: apt-get install -y libegl1 libgl1 libgl1-mesa-dri"
-        ) from error
+        raise GraphicsError(f"Off-screen rendering does not work ({error}). {REMEDY}") from error
     return context

@@ -21,8 +21,8 @@ from robots.types import Float
 REGION = SearchRegion(
     front_x_m=0.66, depth_m=0.28, y_min_m=-0.42, y_max_m=0.42, shelf_z_m=(0.05, 0.33, 0.61), clearance_m=0.26
 )
-# The wrist camera looks level at the bookcase from 0.3 m in front of it. DROID's home (0, -pi/5, 0, -4pi/5, 0, 3pi/5, 0)
-# looks down at a table; here the targets stand on shelves.
+# The wrist camera looks level at the bookcase from 0.26 m before it, at (0.40, 0, 0.45). DROID's home, which is
+# (0, -pi/5, 0, -4 pi/5, 0, 3 pi/5, 0), looks down at a table; here the targets stand on shelves.
 HOME_RAD = (0.0, -0.664, 0.0, -2.842, 0.0, 2.405, 0.0)
 FLOOR_Z_M = -0.30
 BOARD_M = 0.02
@@ -158,7 +158,14 @@ def _add_room(spec: mujoco.MjSpec) -> None:
         **solid,
     )
     box = mujoco.mjtGeom.mjGEOM_BOX
-    world.add_geom(name="pedestal", type=box, pos=[-0.02, 0, FLOOR_Z_M / 2], size=[0.15, 0.14, -FLOOR_Z_M / 2 - 0.001], rgba=[0.30, 0.31, 0.33, 1], **solid)
+    world.add_geom(
+        name="pedestal",
+        type=box,
+        pos=[-0.02, 0, FLOOR_Z_M / 2],
+        size=[0.15, 0.14, -FLOOR_Z_M / 2 - 0.001],
+        rgba=[0.30, 0.31, 0.33, 1],
+        **solid,
+    )
     camera = world.add_camera(name=THIRD_PERSON_CAMERA, pos=[-0.62, -1.10, 1.02], fovy=45.0)
     camera.quat = surfaces.look_at(np.array([-0.62, -1.10, 1.02]), np.array([0.50, 0.02, 0.30]))
 
@@ -171,10 +178,21 @@ def _add_bookcase(spec: mujoco.MjSpec, region: SearchRegion) -> None:
     top = region.shelf_z_m[-1] + region.clearance_m
     # Texture columns run along a box's local x: depth for boards and sides, width for the back panel.
     for index, height in enumerate((*region.shelf_z_m, top + BOARD_M)):
-        _panel(body, f"board{index}", (center_x, middle_y, height - BOARD_M / 2), (depth / 2, width / 2, BOARD_M / 2), "shelf")
+        _panel(
+            body,
+            f"board{index}",
+            (center_x, middle_y, height - BOARD_M / 2),
+            (depth / 2, width / 2, BOARD_M / 2),
+            "shelf",
+        )
     tall = (top + BOARD_M - FLOOR_Z_M) / 2
-    for name, side, angle in (("right", region.y_min_m - BOARD_M / 2, -np.pi / 2), ("left", region.y_max_m + BOARD_M / 2, np.pi / 2)):
-        _panel(body, name, (center_x, side, FLOOR_Z_M + tall), (depth / 2, tall, BOARD_M / 2), "side", ((1, 0, 0), angle))
+    for name, side, angle in (
+        ("right", region.y_min_m - BOARD_M / 2, -np.pi / 2),
+        ("left", region.y_max_m + BOARD_M / 2, np.pi / 2),
+    ):
+        _panel(
+            body, name, (center_x, side, FLOOR_Z_M + tall), (depth / 2, tall, BOARD_M / 2), "side", ((1, 0, 0), angle)
+        )
     inner = (top - region.shelf_z_m[0] + BOARD_M) / 2
     turn = np.array([[0, 0, -1], [-1, 0, 0], [0, 1, 0]], dtype=float)
     _panel(body, "back", (front + depth + 0.004, middle_y, top - inner), (width / 2, inner, 0.004), "back", turn)

@@ -39,7 +39,9 @@ def apply(model: mujoco.MjModel, spec: EpisodeSpec) -> None:
     for geom in range(model.ngeom):
         name = model.geom(geom).name
         if name in ("floor", "wall"):
-            model.geom_matid[geom] = model.material(f"{name}{spec.floor_texture if name == 'floor' else spec.wall_texture}").id
+            model.geom_matid[geom] = model.material(
+                f"{name}{spec.floor_texture if name == 'floor' else spec.wall_texture}"
+            ).id
         elif name.startswith("bookcase_"):
             surface = model.material(int(model.geom_matid[geom])).name.rstrip("0123456789")
             model.geom_matid[geom] = model.material(f"{surface}{spec.wood_texture}").id

@@ -111,7 +111,7 @@ def _shaded(color: tuple[int, ...], shade: Float) -> Image:
     return _clip(np.array(color, dtype=float) * shade[..., None])
 
 
-def _clip(image: Float) -> Image:
+def _clip(image: NDArray[np.generic]) -> Image:
     return np.clip(image, 0, 255).astype(np.uint8)
 
 

@@ -1,0 +1,45 @@
+"""Settings and limits of the simulated robot."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from robots.errors import UsageError
+from robots.safety import SafetyLimits
+from robots.sim import arm
+
+STEP_M = 0.075  # largest gripper translation in one control period
+STEP_RAD = 0.15  # largest gripper rotation in one control period
+
+LIMITS = SafetyLimits(
+    lower_rad=arm.LOWER_RAD,
+    upper_rad=arm.UPPER_RAD,
+    velocity_rad_s=arm.VELOCITY_RAD_S,
+    acceleration_rad_s2=arm.ACCELERATION_RAD_S2,
+    workspace_min_m=(0.20, -0.75, -0.10),
+    workspace_max_m=(0.92, 0.75, 1.10),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SimConfig:
+    """Settings of the simulated robot.
+
+    Attributes:
+        control_hz: Control rate.
+        timestep_s: Longest physics step; the nearest one that divides the control period is used.
+        wrist_px: Width and height of the wrist image.
+        third_person_px: Width and height of the third-person image, or None for no such camera.
+    """
+
+    control_hz: float = 15.0
+    timestep_s: float = 0.004
+    wrist_px: tuple[int, int] = (84, 84)
+    third_person_px: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        if self.control_hz <= 0 or not 0 < self.timestep_s <= 1 / self.control_hz:
+            raise UsageError("sim: control_hz must be positive and timestep_s lie in (0, 1/control_hz].")
+        for width, height in filter(None, (self.wrist_px, self.third_person_px)):
+            if not (8 <= width <= 1280 and 8 <= height <= 960):
+                raise UsageError(f"sim: an image must measure 8x8 to 1280x960 pixels, got {width}x{height}.")
