@@ -50,8 +50,18 @@ class ChunkQueue:
         return reason
 
     def anchor(self, now: float) -> None:
-        """Let the held chunk begin now. Only right while the robot has kept its pose since the chunk's observation."""
-        self._origin_s = now
+        """Let the held chunk begin now, or drop it when it is too old for that.
+
+        Only right while the robot has kept its pose since the chunk's observation.
+        """
+        if self.fresh(now):
+            self._origin_s = now
+        else:
+            self._chunk = None
+
+    def fresh(self, now: float) -> bool:
+        """Whether a chunk is held whose observation is at most `max_age_s` old."""
+        return self._chunk is not None and now - self._chunk.captured_at_s <= self._max_age_s
 
     def due(self, now: float) -> DueAction | None:
         """Return the action meant for the time nearest to `now`, or None when there is none."""

@@ -96,7 +96,7 @@ class GeneralistSkill:
             return False
         if observation.captured_at_s - queue.captured_at_s > self._config.prefetch_age_s:
             self._ask(observation, lease)
-        return not self._failure and queue.due(queue.captured_at_s) is not None
+        return not self._failure and queue.fresh(observation.captured_at_s)
 
     def propose(self, observation: Observation, frame: DetectionFrame | None, lease: Lease) -> Command | None:
         """Return the action due at the observation's capture time, or None while there is none."""

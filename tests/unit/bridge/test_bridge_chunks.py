@@ -62,6 +62,14 @@ def test_an_anchored_chunk_begins_now(queue):
     assert queue.due(10.5).captured_at_s == 10.0
 
 
+def test_a_chunk_that_is_too_old_is_dropped_instead_of_anchored(queue):
+    queue.accept(chunk(), 10.3)
+    assert queue.fresh(12.0)
+    assert not queue.fresh(12.1)
+    queue.anchor(12.1)
+    assert queue.due(12.1) is None
+
+
 def test_a_newer_observation_replaces_an_older_one_and_not_the_reverse(queue):
     queue.accept(chunk(10.4), 10.5)
     assert "older" in queue.accept(chunk(10.0), 10.5)
