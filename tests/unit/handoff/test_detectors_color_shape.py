@@ -7,7 +7,8 @@ import pytest
 
 from handoff.detectors.appearance import FEATURES, TABLE_SIZE, color_bins, describe
 from handoff.detectors.color_shape import ColorShapeDetector, ColorShapeModel, load_model
-from handoff.detectors.fitting import LabelledImage, fit, is_target, save_model
+from handoff.detectors.fitting import LabelledImage, fit, is_target, save_model, train_network
+from handoff.detectors.measures import expected_calibration_error, measure
 from robots.errors import CheckpointError, UsageError
 from robots.types import Observation, Task
 
@@ -131,9 +132,34 @@ def test_damaged_and_missing_weights_are_refused(model, tmp_path):
 
 def test_a_model_of_the_wrong_size_is_refused():
     with pytest.raises(CheckpointError, match="weights"):
-        ColorShapeModel(np.zeros(TABLE_SIZE), np.zeros(3))
+        ColorShapeModel(np.zeros(TABLE_SIZE), np.zeros((FEATURES, 3)), np.zeros(3))
 
 
 def test_unshipped_targets_list_the_shipped_ones():
     with pytest.raises(UsageError, match="detector target"):
         ColorShapeDetector.shipped(("giraffe",))
+
+
+def test_the_gradient_of_the_appearance_network_is_right():
+    """Training reaches a loss that a wrong gradient could not: XOR of two features."""
+    rng = np.random.default_rng(8)
+    features = np.column_stack([rng.choice([-1.0, 1.0], (400, 2)), np.ones(400)])
+    labels = (features[:, 0] * features[:, 1] < 0).astype(float)
+    hidden, output = train_network(features, labels, units=6, l2=1e-4, seed=0)
+    logits = np.tanh(features @ hidden) @ output[:-1] + output[-1]
+    assert ((logits > 0) == labels.astype(bool)).all()
+
+
+def test_measures_count_recall_and_false_positives(model):
+    rng = np.random.default_rng(9)
+    shown = measure(model, [scene(rng, target=index % 2 == 0) for index in range(80)])
+    assert (shown.visible_frames, shown.empty_frames) == (80, 40)
+    assert shown.recall < 0.6
+    assert shown.false_positives <= 0.05
+    assert "recall" in shown.line()
+
+
+def test_calibration_error_of_a_perfect_and_of_an_overconfident_score():
+    rights = np.array([1.0, 0.0] * 50)
+    assert expected_calibration_error(np.full(100, 0.5), rights) == pytest.approx(0.0)
+    assert expected_calibration_error(np.full(100, 0.95), rights) == pytest.approx(0.45)
