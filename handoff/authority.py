@@ -64,8 +64,7 @@ def _enter(status: Status, cause: Cause, now: float, config: AuthorityConfig) ->
     if cause.name in (CauseName.REJECTED, CauseName.VERIFY_TIMEOUT, CauseName.SETTLE_TIMEOUT):
         entered = dataclasses.replace(entered, cooldown_until_s=now + config.cooldown_s)
     if cause.name in (CauseName.PREFETCH_TIMEOUT, CauseName.PREFETCH_FAILED):
-        failures = status.prefetch_failures + 1
-        entered = dataclasses.replace(entered, prefetch_failures=failures, cooldown_until_s=now + config.cooldown_s)
+        entered = dataclasses.replace(entered, prefetch_failures=status.prefetch_failures + 1)
     return _count_grants(status, entered)
 
 

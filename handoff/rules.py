@@ -39,7 +39,7 @@ class AuthorityConfig:
         lost_timeout_s: The target may be missing during GRASP this long [s].
         held_s: A gripper that holds something this long ends GRASP [s].
         still_s: How long the arm must be at rest before a skill is granted the robot [s].
-        cooldown_s: Candidates are ignored this long after a failed one [s].
+        cooldown_s: Candidates are ignored this long after one was rejected, so that the search moves on [s].
         max_grasps: Grants to the generalist.
         max_prefetches: Times in a row that the generalist may fail to deliver a first command.
     """
