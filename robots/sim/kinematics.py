@@ -20,7 +20,7 @@ VELOCITY_RAD_S = np.array(arm.VELOCITY_RAD_S)
 OPENCV_FROM_MUJOCO = np.diag([1.0, -1.0, -1.0])
 
 # Chosen so that a camera servo gets from any view of the shelves to any other without sticking at a joint limit.
-_DAMPING = 0.05
+_DAMPING, _SINGULAR = 0.05, 0.12
 _BIAS_PER_S, _BIAS_RAD_S = 4.0, 1.5
 
 
@@ -207,10 +207,14 @@ def _damped_solve(jacobian: Float, task: Float, bias: Float, *, damping: float =
 
 
 def _biased_solve(jacobian: Float, task: Float, bias: Float) -> Float:
-    """Return damped least squares for the task plus the bias in the exact null space, where it cannot disturb it."""
+    """Return damped least squares for the task plus the bias in the exact null space, where it cannot disturb it.
+
+    Damping sets in only near a singularity, as Nakamura and Hanafusa (1986) propose, so that motion is exact elsewhere.
+    """
     gram = jacobian @ jacobian.T
+    share = max(0.0, 1.0 - float(np.linalg.eigvalsh(gram)[0]) / _SINGULAR**2)
     exact = np.linalg.solve(gram + 1e-8 * np.eye(6), jacobian @ bias)
-    damped = np.linalg.solve(gram + _DAMPING**2 * np.eye(6), task)
+    damped = np.linalg.solve(gram + (1e-8 + share * _DAMPING**2) * np.eye(6), task)
     return bias + jacobian.T @ (damped - exact)
 
 

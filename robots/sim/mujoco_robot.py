@@ -47,11 +47,10 @@ class MujocoRobot:
         self._kinematics = ArmKinematics(np.array(HOME_RAD))
         self._index_model()
         self._connected = False
-        self._target = np.array(HOME_RAD)
-        self._velocity = np.zeros(7)
+        self._target: Float = np.array(HOME_RAD)
+        self._velocity: Float = np.zeros(7)
         self._gripper = 0.0
         self._capture_id = 0
-        self._captured_at_s = 0.0
         self._observation: Observation | None = None
         self.steps = 0
         self.collision_steps = 0
@@ -108,7 +107,7 @@ class MujocoRobot:
         self._captured()
 
     def get_observation(self) -> Observation:
-        """Return the state after the last control period; images are drawn on the first call for it."""
+        """Return the state after the last control period; it is drawn and stamped on the first call for it."""
         self._require_ready()
         if self._observation is None:
             self._observation = self._observe()
@@ -118,14 +117,15 @@ class MujocoRobot:
         """Limit and execute one control period; returns what was executed, in the action's own space."""
         self._require_ready()
         values = self._checked(action)
-        sent = self._advance(self._joint_target(action.space, values), action.gripper)
-        return Action(action.space, self._executed(action.space), gripper=sent)
+        self._advance(self._joint_target(action.space, values), action.gripper)
+        gripper = None if action.gripper is None else self._gripper
+        return Action(action.space, self._executed(action.space), gripper=gripper)
 
     def hold(self) -> Action:
         """Brake within the limits and keep the pose for one control period."""
         self._require_ready()
-        sent = self._advance(self._target, None)
-        return Action(ActionSpace.JOINT_POSITION, self._target.copy(), gripper=sent)
+        self._advance(self._target, None)
+        return Action(ActionSpace.JOINT_POSITION, self._target.copy())
 
     def state(self) -> snapshot.State:
         """Return the whole dynamic state as plain numbers; with the `EpisodeSpec` it rebuilds the scene exactly."""
@@ -171,7 +171,7 @@ class MujocoRobot:
             return self._velocity.copy()
         return self._kinematics.jacobian(self._target) @ self._velocity
 
-    def _advance(self, wanted_rad: Float, gripper: float | None) -> float:
+    def _advance(self, wanted_rad: Float, gripper: float | None) -> None:
         start = self._target
         target = limit_joint_target(LIMITS, start, self._velocity, wanted_rad, self.dt_s)
         velocity = (target - start) / self.dt_s
@@ -189,7 +189,6 @@ class MujocoRobot:
         self.steps += 1
         self.collision_steps += int(self._touching())
         self._captured()
-        return self._gripper
 
     def _touching(self) -> bool:
         """Whether arm or hand touches the bookcase or an object other than the target."""
@@ -212,7 +211,7 @@ class MujocoRobot:
         hand[:3, :3] = data.site_xmat[self._site].reshape(3, 3)
         hand[:3, 3] = data.site_xpos[self._site]
         return Observation(
-            captured_at_s=self._captured_at_s,
+            captured_at_s=self._now(),
             capture_id=self._capture_id,
             images={name: self.renderer.color(data, name, size) for name, size in sizes.items()},
             joint_positions_rad=data.qpos[self._qpos].copy(),
@@ -224,7 +223,6 @@ class MujocoRobot:
 
     def _captured(self) -> None:
         self._capture_id += 1
-        self._captured_at_s = self._now()
         self._observation = None
 
     def _checked(self, action: Action) -> Float:

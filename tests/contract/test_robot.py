@@ -8,6 +8,8 @@ import pytest
 from robots.errors import ActionRejectedError, RobotDisconnectedError
 from robots.fake import FakeRobot
 from robots.robot import Robot
+from robots.sim.layout import sample_episode
+from robots.sim.mujoco_robot import MujocoRobot, SimConfig
 from robots.types import Action, ActionSpace
 
 
@@ -21,7 +23,13 @@ class Ticker:
         return self.now_s
 
 
-ROBOTS: dict[str, Callable[[Ticker], Robot]] = {"fake": FakeRobot}
+def simulated(ticker):
+    robot = MujocoRobot(SimConfig(wrist_px=(32, 32)), ticker)
+    robot.reset(sample_episode("bookshelf_pineapple", 0))
+    return robot
+
+
+ROBOTS: dict[str, Callable[[Ticker], Robot]] = {"fake": FakeRobot, "sim": simulated}
 
 
 @pytest.fixture

@@ -45,10 +45,13 @@ def grid_of_views():
     for shelf in REGION.shelf_z_m:
         for y in (-0.34, -0.17, 0.0, 0.17, 0.34):
             cell = np.array([REGION.front_x_m + 0.10, y, shelf + 0.08])
-            for distance, bearing, elevation in ((0.36, 0.0, 0.0), (0.40, 0.0, 0.15), (0.34, 0.35, 0.0), (0.34, -0.35, 0.0)):
-                offset = distance * np.array(
-                    [np.cos(bearing) * np.cos(elevation), np.sin(bearing), np.sin(elevation)]
-                )
+            for distance, bearing, elevation in (
+                (0.36, 0.0, 0.0),
+                (0.40, 0.0, 0.15),
+                (0.34, 0.35, 0.0),
+                (0.34, -0.35, 0.0),
+            ):
+                offset = distance * np.array([np.cos(bearing) * np.cos(elevation), np.sin(bearing), np.sin(elevation)])
                 views.append((cell - offset * [1, 1, -1], cell))
     return views
 
