@@ -18,13 +18,13 @@ from robots.specs import ArraySpec
 from robots.types import ActionSpace
 from vla_bridge.frames import (
     DTYPES,
-    MAX_NDIM,
     MAX_TEXT,
     Arrays,
     Buffer,
     Fields,
     no_arrays,
     read_arrays,
+    read_shape,
     real,
     sendable,
     unpack_header,
@@ -82,14 +82,12 @@ def _read_spec(entry: object) -> ArraySpec:
     if type(entry) is not list or len(entry) != 6:
         raise ProtocolError("An array specification does not have six entries.")
     fields = Fields({"name": entry[0], "dtype": entry[2], "unit": entry[3]})
-    shape, low, high = entry[1], entry[4], entry[5]
-    if type(shape) is not list or len(shape) > MAX_NDIM or not all(type(n) is int and n >= -1 for n in shape):
-        raise ProtocolError("An array specification has a shape that is not accepted.")
-    dtype = fields.text("dtype")
+    name, dtype = fields.text("name"), fields.text("dtype")
     if dtype not in _SPEC_DTYPES:
         raise ProtocolError(f"An array specification has dtype {dtype!r}, which is not accepted.")
-    bounds = [None if bound is None else real(bound, "bound") for bound in (low, high)]
-    return ArraySpec(fields.text("name"), tuple(shape), dtype, fields.text("unit"), *bounds)
+    low, high = (None if bound is None else real(bound, "bound") for bound in entry[4:])
+    shape = tuple(read_shape(entry[1], name, smallest=-1))
+    return ArraySpec(name, shape, dtype, fields.text("unit"), low, high)
 
 
 _SPEC_DTYPES = frozenset(dtype.name for dtype in DTYPES.values())

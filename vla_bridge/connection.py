@@ -19,6 +19,7 @@ from vla_bridge.messages import (
     Error,
     ErrorCode,
     Hello,
+    Infer,
     Message,
     PolicySchema,
     ReplyOutcome,
@@ -45,7 +46,7 @@ class Connection:
         name: Shown in the server's log.
         silence_s: A server that says nothing for so long is given up [s].
         exchange: Requests and replies, shared with the control loop.
-        changed: Guards what is shared; notified whenever a request ends.
+        changed: Guards what is shared; notified when no request is open any more.
     """
 
     def __init__(
@@ -154,8 +155,8 @@ class Connection:
     def _lose(self, state: LinkState, detail: str) -> None:
         now = time.monotonic()
         with self._changed:
-            if self._up:
-                logger.warning("Policy link %s: %s.", state, detail)
+            if self._up and state is LinkState.LOST:
+                logger.warning("Policy link lost: %s.", detail)
             if self._up or state is LinkState.CLOSED:
                 self._state, self._detail = state, detail
             self._up = False
@@ -163,6 +164,11 @@ class Connection:
             self._session = ""
             self._exchange.open("")
             self._exchange.fail(ReplyOutcome.LOST, detail, now)
+            self._tell()
+
+    def _tell(self) -> None:
+        """Wake who waits for the end of all requests, and nobody for anything less."""
+        if self._exchange.idle:
             self._changed.notify_all()
 
     def _take_messages(self, channel: Channel, now: float) -> None:
@@ -176,7 +182,7 @@ class Connection:
                 return
             with self._changed:
                 self._take(message, now)
-                self._changed.notify_all()
+                self._tell()
 
     def _take(self, message: Message, now: float) -> None:
         if isinstance(message, Chunk):
@@ -224,16 +230,22 @@ class Connection:
         if self._up and self._schema is None and now - self._hello_at_s >= HELLO_INTERVAL_S:
             self._hello_at_s = now
             channel.send(Hello(self._session, self._name))
-        with self._changed:
-            self._exchange.expire(now)
-            if self._state.broken:
-                outcome = ReplyOutcome.LOST if self._state is LinkState.LOST else ReplyOutcome.REJECTED
-                self._exchange.fail(outcome, self._detail, now)
-            infer = self._exchange.send(now) if self._state.usable and self._schema is not None else None
-            self._epoch = infer.epoch if infer is not None else self._epoch
-            self._changed.notify_all()
+        infer = self._due_request(now)
         if self._schema is not None and self._reset_due.is_set():
             self._reset_due.clear()
             channel.send(Reset(self._session, self._epoch))
         if infer is not None and not channel.send(infer):
             logger.warning("A request could not be sent to %s.", self._endpoint)
+
+    def _due_request(self, now: float) -> Infer | None:
+        with self._changed:
+            self._exchange.expire(now)
+            if self._state.broken:
+                outcome = ReplyOutcome.LOST if self._state is LinkState.LOST else ReplyOutcome.REJECTED
+                self._exchange.fail(outcome, self._detail, now)
+            self._tell()
+            if not self._state.usable or self._schema is None:
+                return None
+            infer = self._exchange.send(now)
+            self._epoch = infer.epoch if infer is not None else self._epoch
+            return infer

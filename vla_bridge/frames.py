@@ -152,17 +152,27 @@ def _read_array(name: str, dtype_name: object, shape: object, frame: Buffer) -> 
     dtype = DTYPES.get(dtype_name) if type(dtype_name) is str else None
     if dtype is None:
         raise ProtocolError(f"Array {name!r} has a dtype that is not accepted.")
-    if type(shape) is not list or len(shape) > MAX_NDIM or not all(type(n) is int and n >= 0 for n in shape):
-        raise ProtocolError(f"Array {name!r} has a shape that is not accepted.")
-    if math.prod(shape) * dtype.itemsize != len(frame):
-        raise ProtocolError(f"Array {name!r}: {len(frame)} bytes do not fit shape {shape} of {dtype}.")
+    lengths = read_shape(shape, name, smallest=0)
+    if math.prod(lengths) * dtype.itemsize != len(frame):
+        raise ProtocolError(f"Array {name!r}: {len(frame)} bytes do not fit shape {lengths} of {dtype}.")
     if len(frame) == 0:
-        return np.empty(shape, dtype)
+        return np.empty(lengths, dtype)
     if dtype.kind == "b" and max(frame) > 1:
         raise ProtocolError(f"Array {name!r} holds bytes that are not booleans.")
-    array = np.frombuffer(frame, dtype).reshape(shape)
+    array = np.frombuffer(frame, dtype).reshape(lengths)
     array.setflags(write=False)
     return array
+
+
+def read_shape(value: object, name: str, *, smallest: int) -> list[int]:
+    """Return `value` if it is a list of at most `MAX_NDIM` lengths of at least `smallest`.
+
+    Raises:
+        ProtocolError: It is not; the message names the array.
+    """
+    if type(value) is not list or len(value) > MAX_NDIM or not all(type(n) is int and n >= smallest for n in value):
+        raise ProtocolError(f"Array {name!r} has a shape that is not accepted.")
+    return value
 
 
 def no_arrays(arrays: Arrays) -> None:

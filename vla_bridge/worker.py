@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from queue import SimpleQueue
 
 from robots.errors import BatonError, SpecError
 from vla_bridge.backends.base import Backend, Prediction
@@ -53,14 +54,13 @@ class PolicyWorker:
     def __init__(self, backend: Backend, on_change: Callable[[], None]) -> None:
         self._backend = backend
         self._on_change = on_change
-        self._lock = threading.Condition()
+        self._lock = threading.Lock()
         self._state = PolicyState.LOADING
         self._since_s = time.monotonic()
         self._detail = ""
         self._schema: PolicySchema | None = None
-        self._job: Job | None = None
+        self._jobs: SimpleQueue[Job | None] = SimpleQueue()  # at most one job, then None to stop
         self._results: deque[Result] = deque()
-        self._stopping = False
         self._thread = threading.Thread(target=self._run, name="policy-worker", daemon=True)
 
     def start(self) -> None:
@@ -69,9 +69,7 @@ class PolicyWorker:
 
     def stop(self, timeout_s: float) -> bool:
         """Ask the thread to end after its current job, and wait at most `timeout_s`. Returns whether it ended."""
-        with self._lock:
-            self._stopping = True
-            self._lock.notify_all()
+        self._jobs.put(None)
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
@@ -90,10 +88,9 @@ class PolicyWorker:
         with self._lock:
             if self._state is not PolicyState.READY:
                 return False
-            self._job = job
             self._change(PolicyState.BUSY)
-            self._lock.notify_all()
-            return True
+        self._jobs.put(job)
+        return True
 
     def take(self) -> Result | None:
         """Return a finished job's result, or None."""
@@ -114,7 +111,7 @@ class PolicyWorker:
             self._enter(PolicyState.FAILED, failure)
             return
         self._enter(PolicyState.READY)
-        while (job := self._next_job()) is not None:
+        while (job := self._jobs.get()) is not None:
             answer = self._answer(job)
             with self._lock:
                 self._results.append(Result(job, answer))
@@ -126,12 +123,6 @@ class PolicyWorker:
         self._schema = self._backend.schema
         self._enter(PolicyState.WARMING)
         self._backend.warm()
-
-    def _next_job(self) -> Job | None:
-        with self._lock:
-            self._lock.wait_for(lambda: self._stopping or self._job is not None)
-            job, self._job = self._job, None
-            return None if self._stopping else job
 
     def _answer(self, job: Job) -> Chunk | Error:
         answers: list[Chunk] = []

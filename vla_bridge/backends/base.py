@@ -94,7 +94,7 @@ class BackendConfig(draccus.ChoiceRegistry):
             registered: type[Any] = cls._choice_registry[name]
             return registered
         if name not in BACKENDS:
-            raise UsageError.unknown("backend", name, BACKENDS)
+            raise UsageError.unknown("backend", str(name), BACKENDS)
         module, config, _ = BACKENDS[name]
         choice: type[Any] = getattr(importlib.import_module(module), config)
         return choice
