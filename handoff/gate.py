@@ -15,7 +15,7 @@ from types import MappingProxyType
 import numpy as np
 
 from handoff.interfaces import Robotic
-from robots.errors import ActionRejectedError
+from robots.errors import ActionRejectedError, UsageError
 from robots.types import Action, ActionSpace, Command, Holder, Lease, Observation
 
 TWIST_WIDTH = 6
@@ -57,6 +57,10 @@ class GateConfig:
     search_spaces: tuple[ActionSpace, ...] = tuple(ActionSpace)
     vla_spaces: tuple[ActionSpace, ...] = tuple(ActionSpace)
     human_spaces: tuple[ActionSpace, ...] = tuple(ActionSpace)
+
+    def __post_init__(self) -> None:
+        if not min(self.search_max_age_s, self.vla_max_age_s, self.human_max_age_s) > 0.0:
+            raise UsageError("gate: every max_age_s must be above 0.")
 
     def max_age_s(self, holder: Holder) -> float:
         """Return the oldest acceptable capture age for `holder` [s]; nothing is acceptable for the gate itself."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from robots.errors import UsageError
+
 
 class GraspState(StrEnum):
     """What the gripper says about the grasp."""
@@ -40,6 +42,12 @@ class GraspCheckConfig:
     closed_above: float = 0.95
     steady_change: float = 0.02
     steady_s: float = 0.3
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.open_below < self.closed_above <= 1.0:
+            raise UsageError("grasp_check: open_below must be below closed_above, both within 0 and 1.")
+        if not (0.0 < self.close_command <= 1.0 and self.steady_change > 0.0 and self.steady_s >= 0.0):
+            raise UsageError("grasp_check: close_command, steady_change and steady_s must be positive.")
 
 
 class GraspCheck:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from handoff.interfaces import Skill
+from robots.errors import UsageError
 from robots.types import (
     Action,
     ActionSpace,
@@ -41,6 +42,10 @@ class RetreatConfig:
     reached_rad: float = 0.03
     gripper_open_below: float = 0.1
     gripper_timeout_s: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not min(self.spacing_rad, self.max_step_rad, self.reached_rad) > 0.0:
+            raise UsageError("retreat: spacing_rad, max_step_rad and reached_rad must be above 0.")
 
 
 class TracedSkill:

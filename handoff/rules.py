@@ -7,12 +7,13 @@ robot fault, then interrupt, then episode time-out, then the phase's own failure
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from handoff.grasp_check import GraspReport, GraspState
 from handoff.interfaces import TriggerDecision, TriggerState
 from handoff.phases import Phase, Status
 from handoff.transitions import Cause, CauseName
+from robots.errors import UsageError
 from robots.types import SkillHealth, SkillState
 
 
@@ -65,6 +66,11 @@ class AuthorityConfig:
     cooldown_s: float = 1.0
     max_grasps: int = 3
     max_prefetches: int = 3
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            if item.name != "search" and not getattr(self, item.name) > 0:
+                raise UsageError(f"authority.{item.name} must be above 0, not {getattr(self, item.name)}.")
 
 
 @dataclass(frozen=True, slots=True)
