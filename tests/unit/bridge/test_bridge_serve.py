@@ -1,11 +1,15 @@
 """Options of the server process."""
 
+from pathlib import Path
+
 import pytest
 
 from robots.errors import UsageError
 from vla_bridge.backends.lerobot import LeRobotConfig
 from vla_bridge.endpoints import check_endpoint, tcp_endpoint
 from vla_bridge.serve import parse
+
+CONFIGS = Path(__file__).parents[3] / "configs" / "bridge"
 
 
 def test_options_build_the_named_backend_s_configuration(tmp_path):
@@ -47,3 +51,10 @@ def test_loopback_endpoints(endpoint):
 def test_other_endpoints(endpoint):
     with pytest.raises(UsageError):
         check_endpoint(endpoint)
+
+
+@pytest.mark.parametrize("name", ["expert", "lerobot"])
+def test_the_shipped_configurations_are_understood(name):
+    config = parse([f"--config_path={CONFIGS / name}.yaml", "--port=0"])
+    assert type(config.backend).__name__.lower() == f"{name}config"
+    assert config.port == 0
