@@ -1,4 +1,4 @@
-"""A detector for one known object: colour back-projection proposes regions, a logistic appearance model scores them.
+"""A detector for one known object: colour back-projection proposes regions, a small network scores their appearance.
 
 It sees the RGB image alone, needs neither GPU nor torch, and takes about a millisecond on an 84 px image. The score is
 the model's posterior that a region is the target, fitted to auto-labelled images (`handoff.detectors.fitting`).
@@ -21,6 +21,7 @@ from robots.errors import CheckpointError, UsageError
 from robots.types import Detection, DetectionFrame, Float, Image, Observation, Task, read_only
 
 WEIGHTS = Path(__file__).parent / "weights"
+TENSORS = ("log_ratio", "hidden", "output")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,26 +30,29 @@ class ColorShapeModel:
 
     Attributes:
         log_ratio: ln p(colour | target) / p(colour | scene) per colour bin, flat, TABLE_SIZE values.
-        weights: (FEATURES,) logistic weights; the last feature is constant.
+        hidden: (FEATURES, u) weights of the u hidden units; the last feature is constant.
+        output: (u + 1,) weights of the output, the last one its bias.
         threshold_nats: Smoothed log ratio above which a pixel belongs to a candidate region.
         min_area_px: Smallest region, in pixels of an image `reference_px` wide.
         reference_px: Image width that `min_area_px` refers to.
     """
 
     log_ratio: Float
-    weights: Float
+    hidden: Float
+    output: Float
     threshold_nats: float = 0.5
     min_area_px: int = 6
     reference_px: int = 84
 
     def __post_init__(self) -> None:
-        if self.log_ratio.shape != (TABLE_SIZE,) or self.weights.shape != (FEATURES,):
+        units = len(self.output) - 1
+        if self.log_ratio.shape != (TABLE_SIZE,) or self.hidden.shape != (FEATURES, units):
             raise CheckpointError(
-                f"color-shape model: expected {TABLE_SIZE} colour ratios and {FEATURES} weights, "
-                f"got {self.log_ratio.shape} and {self.weights.shape}."
+                f"color-shape model: expected {TABLE_SIZE} colour ratios and weights ({FEATURES}, {units}), "
+                f"got {self.log_ratio.shape} and {self.hidden.shape}."
             )
-        object.__setattr__(self, "log_ratio", read_only(self.log_ratio))
-        object.__setattr__(self, "weights", read_only(self.weights))
+        for name in ("log_ratio", "hidden", "output"):
+            object.__setattr__(self, name, read_only(getattr(self, name)))
 
     def regions(self, image: Image) -> list[Region]:
         """Return the candidate regions of an RGB image (h, w, 3)."""
@@ -58,7 +62,7 @@ class ColorShapeModel:
 
     def score(self, region: Region) -> float:
         """Return the posterior probability that a region is the target."""
-        return float(expit(region.features @ self.weights))
+        return float(expit(np.tanh(region.features @ self.hidden) @ self.output[:-1] + self.output[-1]))
 
 
 class ColorShapeDetector:
@@ -143,9 +147,9 @@ def load_model(path: Path) -> ColorShapeModel:
     if hashlib.sha256(data).hexdigest() != meta["sha256"]:
         raise CheckpointError(f"Detector model {path} is damaged: its SHA-256 differs from the one in {card.name}.")
     tensors = load_tensors(data)
-    if set(tensors) != {"log_ratio", "weights"}:
-        raise CheckpointError(f"Detector model {path} holds {sorted(tensors)}; expected log_ratio and weights.")
-    return ColorShapeModel(tensors["log_ratio"].astype(np.float64), tensors["weights"].astype(np.float64))
+    if set(tensors) != set(TENSORS):
+        raise CheckpointError(f"Detector model {path} holds {sorted(tensors)}; expected {', '.join(TENSORS)}.")
+    return ColorShapeModel(*(tensors[name].astype(np.float64) for name in TENSORS))
 
 
 def _floats(box: tuple[int, int, int, int]) -> tuple[float, float, float, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum, auto
 
 import mujoco
 import numpy as np
@@ -11,6 +12,14 @@ from robots.sim import arm
 from robots.types import Float
 
 MARGIN_M = 0.004
+
+
+class TargetContact(Enum):
+    """Which contacts with the target do not count as collisions."""
+
+    NONE = auto()
+    FINGERS = auto()  # while the fingers close around it
+    ANY = auto()  # once it is carried: it is no longer where the state vector says
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +67,12 @@ class CollisionChecker:
         self._indices = ArmIndices.of(self._model)
         self._target_body = target_body
 
-    def free(self, q_rad: Float, *, touch_target: bool = False) -> bool:
-        """Return whether the arm at `q_rad` (7,) with open fingers stays clear of everything.
+    def free(self, q_rad: Float, target: TargetContact = TargetContact.NONE) -> bool:
+        """Return whether the arm at `q_rad` (7,) [rad] with open fingers stays clear of everything.
 
         Args:
-            q_rad: Joint positions [rad].
-            touch_target: Whether the fingers may touch the target.
+            q_rad: Joint positions.
+            target: Which contacts with the target are allowed.
         """
         self._data.qpos[list(self._indices.joints)] = q_rad
         self._data.qpos[list(self._indices.fingers)] = arm.FINGER_STROKE_M
@@ -71,18 +80,19 @@ class CollisionChecker:
         mujoco.mj_comPos(self._model, self._data)
         mujoco.mj_collision(self._model, self._data)
         contacts = self._data.contact.geom[: self._data.ncon]
-        return all(self._allowed(int(first), int(second), touch_target=touch_target) for first, second in contacts)
+        return all(self._allowed(int(first), int(second), target) for first, second in contacts)
 
-    def path_free(self, path_rad: Float, *, touch_target: bool = False) -> bool:
+    def path_free(self, path_rad: Float, target: TargetContact = TargetContact.NONE) -> bool:
         """Return whether every posture of a path (m, 7) is free."""
-        return all(self.free(q, touch_target=touch_target) for q in path_rad)
+        return all(self.free(q, target) for q in path_rad)
 
-    def _allowed(self, first: int, second: int, *, touch_target: bool) -> bool:
+    def _allowed(self, first: int, second: int, target: TargetContact) -> bool:
         geoms = {first, second}
         if not geoms & self._indices.arm_geoms:
             return True
-        bodies = {int(self._model.geom_bodyid[geom]) for geom in geoms}
-        return touch_target and self._target_body in bodies and bool(geoms & self._indices.finger_geoms)
+        if target is TargetContact.NONE or self._target_body not in {int(self._model.geom_bodyid[g]) for g in geoms}:
+            return False
+        return target is TargetContact.ANY or bool(geoms & self._indices.finger_geoms)
 
 
 def _arm_contacts_only(model: mujoco.MjModel) -> mujoco.MjModel:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from robots.errors import PlanningError
-from robots.sim.experts.collision import CollisionChecker
+from robots.sim.experts.collision import CollisionChecker, TargetContact
 from robots.sim.experts.grasps import Grasp
 from robots.sim.experts.trajectory import interpolate, time_parametrize
 from robots.sim.kinematics import ArmKinematics
@@ -15,7 +15,7 @@ from robots.types import Float
 
 CLOSE_STEPS = 9
 OPEN_STEPS = 3
-LIFT_M = 0.10
+LIFTS_M = (0.10, 0.085)
 OUTSIDE_M = 0.04
 LINE_STEP_M = 0.012
 MAX_JUMP_RAD = 0.25
@@ -99,22 +99,38 @@ def _plan_from_goal(
     config: PickConfig,
     rng: np.random.Generator,
 ) -> PickPlan | None:
-    if not checker.free(goal, touch_target=True):
+    if not checker.free(goal, TargetContact.FINGERS):
         return None
-    back_m = max((grasp.pose[0, 3] - config.front_x_m + OUTSIDE_M) / grasp.approach[0], 0.10)
-    entry = _line(goal, grasp.pose, -back_m * grasp.approach, kinematics, rng)
-    if entry is None or not checker.path_free(entry[::2], touch_target=True):
+    back_m = max((grasp.pose[0, 3] - config.front_x_m + OUTSIDE_M) / grasp.approach[0], 0.10) * -grasp.approach
+    entry = _line(goal, grasp.pose, back_m, kinematics, rng)
+    if entry is None or not checker.path_free(entry[::2], TargetContact.FINGERS):
         return None
-    lift = _line(goal, grasp.pose, np.array([0.0, 0.0, LIFT_M]), kinematics, rng)
-    if lift is None or not checker.path_free(lift[::2], touch_target=True):
-        return None
-    lifted_pose = grasp.pose.copy()
-    lifted_pose[2, 3] += LIFT_M
-    exit_path = _line(lift[-1], lifted_pose, -back_m * grasp.approach, kinematics, rng)
-    if exit_path is None or not checker.path_free(exit_path[::2], touch_target=True):
+    carried = _carry(goal, grasp, back_m, checker, kinematics, rng)
+    if carried is None:
         return None
     transit = _transit(q_rad, home_rad, entry[-1], checker)
-    return None if transit is None else _paced(q_rad, transit, entry[::-1], lift, exit_path, config)
+    return None if transit is None else _paced(q_rad, transit, entry[::-1], *carried, config)
+
+
+def _carry(
+    goal: Float,
+    grasp: Grasp,
+    back_m: Float,
+    checker: CollisionChecker,
+    kinematics: ArmKinematics,
+    rng: np.random.Generator,
+) -> tuple[Float, Float] | None:
+    """Return the paths up and out of the shelf, the highest free lift first, or None."""
+    for height in LIFTS_M:
+        lift = _line(goal, grasp.pose, np.array([0.0, 0.0, height]), kinematics, rng)
+        if lift is None or not checker.path_free(lift[::2], TargetContact.ANY):
+            continue
+        lifted = grasp.pose.copy()
+        lifted[2, 3] += height
+        out = _line(lift[-1], lifted, back_m, kinematics, rng)
+        if out is not None and checker.path_free(out[::2], TargetContact.ANY):
+            return lift, out
+    return None
 
 
 def _line(

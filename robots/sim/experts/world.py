@@ -15,7 +15,7 @@ from robots.sim.experts.pick import PickConfig, PickPlan, plan_pick
 from robots.sim.kinematics import ArmKinematics
 from robots.sim.layout import sample_episode
 from robots.sim.mujoco_robot import MujocoRobot, SimConfig
-from robots.sim.privileged import target_visibility
+from robots.sim.privileged import PrivilegedView
 from robots.sim.scene import HOME_RAD
 from robots.sim.tasks import TASKS
 from robots.types import Float
@@ -32,6 +32,7 @@ class ExpertWorld:
         self._dt_s = dt_s
         self._robot = MujocoRobot(SimConfig(control_hz=1.0 / dt_s), lambda: 0.0)
         self._robot.connect()
+        self._truth = PrivilegedView(self._robot)
         self._arm = ArmIndices.of(self._robot.model)
         self._kinematics = ArmKinematics(np.array(HOME_RAD))
         self._episode: dict[str, Any] | None = None
@@ -61,7 +62,7 @@ class ExpertWorld:
         item = next((item for item in spec.objects if item.name == spec.target_name), None)
         if item is None:
             raise PlanningError("The target is not in the scene.")
-        fraction = target_visibility(self._robot, "wrist").fraction
+        fraction = self._truth.visibility().fraction
         if fraction < min_visible_fraction:
             raise PlanningError(f"Only {fraction:.0%} of the target is visible in the wrist image.")
         return self._pick(spec, item, rng)
