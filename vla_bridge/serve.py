@@ -27,6 +27,7 @@ from vla_bridge.server import PolicyServer
 logger = logging.getLogger(__name__)
 
 ANNOUNCE_INTERVAL_S = 0.05
+LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,10 @@ class ServeConfig:
     stop_with_stdin: bool = False
     # How much to log: debug, info, warning or error.
     log_level: str = "info"
+
+    def __post_init__(self) -> None:
+        if self.log_level not in LOG_LEVELS:
+            raise UsageError.unknown("log level", self.log_level, LOG_LEVELS)
 
 
 def serve(config: ServeConfig) -> None:

@@ -31,6 +31,16 @@ def test_an_unknown_action_space_lists_the_valid_ones(tmp_path):
         parse(["--backend.type=lerobot", f"--backend.path={tmp_path}", "--backend.action_space=joint_velocty"])
 
 
+def test_an_unknown_log_level_lists_the_valid_ones():
+    with pytest.raises(UsageError, match="Did you mean 'debug'"):
+        parse(["--backend.type=expert", "--log_level=debg"])
+
+
+def test_an_unknown_backend_lists_the_valid_ones():
+    with pytest.raises((UsageError, SystemExit)):
+        parse(["--backend.type=exprt"])
+
+
 def test_a_missing_backend_is_a_usage_error():
     with pytest.raises(UsageError, match="backend"):
         parse(["--port=0"])
