@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from robots.errors import UsageError
+from robots.types import ActionSpace
 
 TEST_SEED_BASE = 200_000
 GENERALIST_ALONE = "generalist"
@@ -30,10 +31,16 @@ class VlaOptions:
     type: str = "expert"
     # Folder of a lerobot policy: config.json, model.safetensors
     policy_path: str = ""
+    # What a lerobot policy's actions mean
+    action_space: str = "joint_position"
+    # Torch device of a lerobot policy
+    device: str = "cpu"
 
     def __post_init__(self) -> None:
         if self.type not in BACKENDS:
             raise UsageError.unknown("policy backend", self.type, BACKENDS)
+        if self.action_space not in tuple(ActionSpace):
+            raise UsageError.unknown("action space", self.action_space, ActionSpace)
         if self.type == "lerobot" and not self.policy_path:
             raise UsageError("The lerobot backend needs a policy: name its folder with --vla.policy_path.")
 
@@ -41,6 +48,13 @@ class VlaOptions:
     def label(self) -> str:
         """How results name this generalist."""
         return f"{BACKENDS[self.type]} {self.policy_path}".strip()
+
+    def server_options(self) -> list[str]:
+        """The same as options of the policy server."""
+        if self.type == "expert":
+            return ["--backend.type=expert"]
+        policy = [f"--backend.path={self.policy_path}", f"--backend.action_space={self.action_space}"]
+        return ["--backend.type=lerobot", *policy, f"--backend.device={self.device}"]
 
 
 @dataclass(frozen=True, slots=True)

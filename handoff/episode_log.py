@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -16,25 +14,8 @@ from handoff.outcome import Outcome
 from handoff.recorder import EventRecorder, LineWriter, RecorderGroup
 from handoff.records import EpisodeRecord, Job
 from handoff.run_folder import EVENTS, VIDEO
-from handoff.video import VideoRecorder
-from robots.types import Image, Task
-
-
-@dataclass(frozen=True, slots=True)
-class Filming:
-    """How episodes are filmed.
-
-    Attributes:
-        camera: Name of the wrist camera, whose images the detector sees.
-        spectator: Renders a third-person image, or None.
-        fps: Frames per second: the control rate.
-        wait: Slow the loop instead of dropping frames; only for simulated time.
-    """
-
-    camera: str
-    spectator: Callable[[], Image] | None
-    fps: float
-    wait: bool
+from handoff.video import Filming, VideoRecorder
+from robots.types import Task
 
 
 class EpisodeLog:
@@ -44,7 +25,7 @@ class EpisodeLog:
         folder: The run folder.
         job: The episode.
         judge: Ground truth, or None on a real robot.
-        filming: See `Filming`.
+        filming: See `handoff.video.Filming`.
     """
 
     def __init__(self, folder: Path, job: Job, judge: Judge | None, filming: Filming) -> None:
@@ -52,7 +33,9 @@ class EpisodeLog:
         self._started_s = time.monotonic()
         self._writer = LineWriter(folder / EVENTS)
         self._judging = JudgingRecorder(judge, triggered=job.method != GENERALIST_ALONE) if judge else None
-        self._video = _video_recorder(folder, job, filming) if job.video else None
+        self._video = (
+            VideoRecorder(folder / VIDEO, job.name, f"{job.method}, layout {job.seed}", filming) if job.video else None
+        )
         parts = (self._judging, EventRecorder(self._writer, job), self._video)
         self.recorder: Recorder = RecorderGroup([part for part in parts if part is not None])
 
@@ -84,15 +67,3 @@ class EpisodeLog:
             dropped=self._writer.dropped + (self._video.dropped if self._video else 0),
             video=f"{VIDEO}/{self._job.name}.mp4" if self._video else "",
         )
-
-
-def _video_recorder(folder: Path, job: Job, filming: Filming) -> VideoRecorder:
-    return VideoRecorder(
-        folder / VIDEO,
-        job.name,
-        title=f"{job.method}, layout {job.seed}",
-        fps=filming.fps,
-        camera=filming.camera,
-        spectator=filming.spectator,
-        wait=filming.wait,
-    )

@@ -6,6 +6,7 @@ import os
 import queue
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
@@ -107,50 +108,63 @@ class Filmstrip:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Filming:
+    """How episodes are filmed.
+
+    Attributes:
+        camera: Name of the wrist camera, whose images the detector sees.
+        wrist: Renders the wrist camera's present view, larger than what the detector gets; None to show the latter.
+        spectator: Renders a third-person view, or None for none.
+        fps: Frames per second: the control rate.
+        wait: Slow the loop instead of dropping frames; only for simulated time.
+    """
+
+    camera: str
+    wrist: Callable[[], Image] | None
+    spectator: Callable[[], Image] | None
+    fps: float
+    wait: bool
+
+
 class VideoRecorder:
     """Records one episode to `<folder>/<name>.mp4` and `.jpg`. Painting and encoding happen in a thread.
 
-    With `wait`, for simulated time, a full queue slows the loop; without it, frames are dropped and counted.
+    When a full queue may not slow the loop, frames are dropped and counted.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        name: str,
-        *,
-        title: str,
-        fps: float,
-        camera: str,
-        spectator: Callable[[], Image] | None,
-        wait: bool,
-    ) -> None:
-        self._folder, self._name, self._title = folder, name, title
-        self._fps, self._camera, self._spectator, self._wait = fps, camera, spectator, wait
+    def __init__(self, folder: Path, name: str, title: str, filming: Filming) -> None:
+        self._folder, self._name, self._title, self._filming = folder, name, title, filming
         self._views: queue.Queue[View | None] = queue.Queue(QUEUE_LENGTH)
         self._thread: threading.Thread | None = None
         self._keep = False
+        self._rendered: tuple[Image | None, Image | None] = (None, None)
         self.error: OSError | None = None
         self.dropped = 0
 
     def begin(self, task: Task) -> None:
         """Start the encoder."""
         self._keep, self.error, self.dropped = False, None, 0
+        self._render()
         self._thread = threading.Thread(target=self._encode, name="video", daemon=True)
         self._thread.start()
 
     def step(self, step: Step) -> None:
         """Offer one control period's images."""
+        # The robot has moved since the observation: what was rendered at the end of the last period belongs to it.
+        wrist, spectator = self._rendered
         view = View(
-            wrist=step.observation.images[self._camera],
-            spectator=self._spectator() if self._spectator else None,
+            wrist=wrist if wrist is not None else step.observation.images[self._filming.camera],
+            spectator=spectator,
             frame=step.frame,
             decision=step.decision,
             status=step.status,
             index=step.index,
             now_s=step.now_s,
         )
+        self._render()
         try:
-            self._views.put(view, block=self._wait)
+            self._views.put(view, block=self._filming.wait)
         except queue.Full:
             self.dropped += 1
 
@@ -162,6 +176,13 @@ class VideoRecorder:
             self._thread.join()
             self._thread = None
 
+    def _render(self) -> None:
+        filming = self._filming
+        self._rendered = (
+            filming.wrist() if filming.wrist else None,
+            filming.spectator() if filming.spectator else None,
+        )
+
     def _encode(self) -> None:
         try:
             self._write()
@@ -172,7 +193,7 @@ class VideoRecorder:
 
     def _write(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
-        film, strip = Film(self._folder / f"{self._name}.mp4", self._fps), Filmstrip()
+        film, strip = Film(self._folder / f"{self._name}.mp4", self._filming.fps), Filmstrip()
         try:
             while (view := self._views.get()) is not None:
                 film.add(paint(view, self._title))

@@ -1,1 +1,147 @@
-"""Placeholder until the rooms are there."""
+"""The composition of an evaluation in simulation: robot, skills, detector, trigger, policy server, judge."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from handoff.clock import MonotonicClock, SimulatedClock
+from handoff.commands.sim_judge import SimulationJudge
+from handoff.config import GENERALIST_ALONE, EvalConfig
+from handoff.controller import AuthorityConfig, ControllerConfig, run_episode
+from handoff.detectors.color_shape import ColorShapeDetector
+from handoff.episode_log import EpisodeLog
+from handoff.interfaces import Skill
+from handoff.phases import Phase
+from handoff.records import EpisodeRecord, Job
+from handoff.retreat import RetreatSkill, TracedSkill
+from handoff.trigger import SequentialTrigger
+from handoff.video import Filming
+from robots.errors import UsageError
+from robots.sim.arm import WRIST_CAMERA
+from robots.sim.layout import sample_episode
+from robots.sim.mujoco_robot import MujocoRobot, SimConfig
+from robots.sim.privileged import PrivilegedView
+from robots.sim.scene import REGION, THIRD_PERSON_CAMERA
+from search_policy.choosers import Chooser, CoverageChooser, PolicyChooser, RandomChooser, SweepChooser
+from search_policy.servo import FixationSkill
+from search_policy.skill import SearchSkill
+from search_policy.viewpoints import ViewConfig, candidate_views
+from vla_bridge.client import PolicyClient
+from vla_bridge.process import ServerProcess
+from vla_bridge.skill import GeneralistSkill
+
+WRIST_PX = (168, 168)
+FILM_WRIST_PX = (320, 320)
+FILM_SPECTATOR_PX = (320, 240)
+EPOCHS_PER_EPISODE = 10_000
+SHIPPED_POLICY = Path(__file__).parents[2] / "search_policy" / "weights"
+
+
+@contextmanager
+def open_world(config: EvalConfig, folder: Path) -> Iterator[SimulatedWorld]:
+    """Start a policy server and the simulation; end both on every path.
+
+    Raises:
+        ServerError: The policy server could not start.
+        GraphicsError: Cameras cannot be rendered.
+        CheckpointError: The search policy or the detector has no usable weights.
+    """
+    with ExitStack() as stack:
+        server = stack.enter_context(ServerProcess([*config.vla.server_options(), "--port=0"]))
+        client = stack.enter_context(PolicyClient(server.endpoint))
+        yield SimulatedWorld(config, folder, client)
+
+
+class SimulatedWorld:
+    """Runs episodes one after the other, each from its own seed: their order does not matter.
+
+    Args:
+        config: The evaluation.
+        folder: The run folder.
+        client: Connection to the policy server.
+    """
+
+    def __init__(self, config: EvalConfig, folder: Path, client: PolicyClient) -> None:
+        self._config, self._folder = config, folder
+        self._clock = MonotonicClock() if config.realtime else SimulatedClock(barriers=[client.wait])
+        self._robot = MujocoRobot(SimConfig(wrist_px=WRIST_PX), self._clock.now)
+        description = self._robot.description
+        self._generalist = TracedSkill(GeneralistSkill(client, description, self._privileged_state))
+        self._detector = ColorShapeDetector.shipped()
+        self._truth = PrivilegedView(self._robot)
+        self._learned: Chooser | None = None
+        self._episodes = 0
+
+    def run(self, job: Job) -> EpisodeRecord:
+        """Run one episode and write it down.
+
+        Raises:
+            OSError: The run folder cannot be written.
+        """
+        self._episodes += 1
+        spec = sample_episode(self._config.task, job.seed, absent=self._config.absent)
+        self._robot.reset(spec)
+        config = ControllerConfig(authority=AuthorityConfig(search=job.method != GENERALIST_ALONE))
+        with EpisodeLog(self._folder, job, SimulationJudge(self._robot, self._truth), self._filming()) as log:
+            outcome = run_episode(
+                self._robot,
+                self._skills(job, config),
+                self._detector,
+                SequentialTrigger(config.trigger, self._robot.description.cameras),
+                log.recorder,
+                config,
+                task=spec.task,
+                clock=self._clock,
+                first_epoch=self._episodes * EPOCHS_PER_EPISODE,
+            )
+        return log.record(spec.task, outcome, absent=self._config.absent)
+
+    def _skills(self, job: Job, config: ControllerConfig) -> Mapping[Phase, Skill]:
+        grasp: dict[Phase, Skill] = {
+            Phase.GRASP: self._generalist,
+            Phase.RETREAT: RetreatSkill(self._generalist, config.retreat),
+        }
+        if job.method == GENERALIST_ALONE:
+            return grasp
+        intrinsics = self._robot.description.cameras[WRIST_CAMERA]
+        search = SearchSkill(self._chooser(job.method), REGION, intrinsics, seed=job.seed)
+        return {Phase.SEARCH: search, Phase.VERIFY: FixationSkill(REGION, intrinsics), **grasp}
+
+    def _chooser(self, method: str) -> Chooser:
+        match method:
+            case "search+handoff":
+                if self._learned is None:
+                    self._learned = PolicyChooser.load(
+                        Path(self._config.policy) if self._config.policy else SHIPPED_POLICY
+                    )
+                return self._learned
+            case "sweep+handoff":
+                return SweepChooser(candidate_views(REGION, ViewConfig()))
+            case "coverage+handoff":
+                return CoverageChooser()
+            case "random+handoff":
+                return RandomChooser()
+        raise UsageError(f"The method {method!r} has no search.")
+
+    def _filming(self) -> Filming:
+        robot = self._robot
+        return Filming(
+            camera=WRIST_CAMERA,
+            wrist=lambda: robot.renderer.color(robot.data, WRIST_CAMERA, FILM_WRIST_PX),
+            spectator=lambda: robot.renderer.color(robot.data, THIRD_PERSON_CAMERA, FILM_SPECTATOR_PX),
+            fps=robot.config.control_hz,
+            wait=not self._config.realtime,
+        )
+
+    def _privileged_state(self) -> dict[str, NDArray[Any]]:
+        """What the simulation expert plans with."""
+        spec = self._robot.spec
+        episode = json.dumps(spec.to_dict() if spec else {}).encode()
+        return {"episode": np.frombuffer(episode, np.uint8), "qpos": self._robot.data.qpos.copy()}

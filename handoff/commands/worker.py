@@ -83,6 +83,9 @@ def serve(config: EvalConfig, source: IO[str], answers: IO[str], open_world: Ope
     except OSError as error:
         _put(answers, {"error": f"Cannot use {error.filename or 'a file'}: {error.strerror or error}."})
         return 2
+    finally:
+        # Everything is closed: an interrupt would only disturb the interpreter's own ending.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
     return 0
 
 

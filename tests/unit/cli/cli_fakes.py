@@ -4,11 +4,12 @@ import contextlib
 
 import numpy as np
 
-from handoff.episode_log import EpisodeLog, Filming
+from handoff.episode_log import EpisodeLog
 from handoff.interfaces import Step, TriggerDecision, TriggerState
 from handoff.outcome import Outcome
 from handoff.phases import HOLDERS, Phase, Status, StopReason
 from handoff.records import COLUMNS, EpisodeRecord
+from handoff.video import Filming
 from robots.types import Action, ActionSpace, Detection, DetectionFrame, Lease, Observation, Task
 
 TASK = Task("bookshelf_pineapple", "pineapple", "Pick up the pineapple.")
@@ -92,7 +93,7 @@ class ScriptedWorld:
         length = int(generator.integers(60, 120)) + 40 * self.config.methods.index(job.method)
         seen = generator.random() < 0.9
         judge = ScriptedJudge(seen=seen, held=seen and generator.random() < 0.8)
-        filming = Filming("wrist", lambda: np.full((96, 128, 3), 90, np.uint8), 15.0, wait=True)
+        filming = Filming("wrist", None, lambda: np.full((96, 128, 3), 90, np.uint8), 15.0, wait=True)
         with EpisodeLog(self.folder, job, judge, filming) as log:
             log.recorder.begin(TASK)
             for step in script(length):
