@@ -182,18 +182,23 @@ def _prefetch(status: Status, inputs: Inputs, now: float, config: AuthorityConfi
 
 
 def _grasp(status: Status, inputs: Inputs, now: float, config: AuthorityConfig) -> Cause | None:
-    if inputs.vla.state is SkillState.FAILED and inputs.silent_s >= config.failed_grace_s:
-        return Cause(CauseName.VLA_FAILED, inputs.vla.detail or "no detail")
     lost_s = now - status.lost_since_s if inputs.target_missing and status.lost_since_s is not None else 0.0
     held_s = inputs.grasp.steady_s if inputs.grasp.state is GraspState.HELD else 0.0
     return (
-        _expired(CauseName.GRASP_TIMEOUT, now - status.since_s, config.grasp_timeout_s)
+        _failed_vla(inputs, config)
+        or _expired(CauseName.GRASP_TIMEOUT, now - status.since_s, config.grasp_timeout_s)
         or _expired(CauseName.VLA_SILENT, inputs.silent_s, config.silence_timeout_s)
         or _expired(CauseName.TARGET_LOST, lost_s, config.lost_timeout_s)
         or (Cause(CauseName.VLA_DONE, "reported") if inputs.vla.state is SkillState.DONE else None)
         or _expired(CauseName.OBJECT_HELD, held_s, config.held_s)
         or _expired(CauseName.NO_PROGRESS, inputs.still_s, config.no_progress_s)
     )
+
+
+def _failed_vla(inputs: Inputs, config: AuthorityConfig) -> Cause | None:
+    if inputs.vla.state is SkillState.FAILED and inputs.silent_s >= config.failed_grace_s:
+        return Cause(CauseName.VLA_FAILED, inputs.vla.detail or "no detail")
+    return None
 
 
 def _check(status: Status, inputs: Inputs, now: float, config: AuthorityConfig) -> Cause | None:

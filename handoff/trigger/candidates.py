@@ -67,6 +67,7 @@ def follow(
     free = list(view.frame.detections)
 
     def rank(track: Track) -> tuple[bool, float]:
+        """The one to keep first, then by cumulative sum."""
         return track.identity == keep, track.total_nats
 
     followed = [_continue(track, free, view, calibration, config) for track in sorted(tracks, key=rank, reverse=True)]

@@ -25,7 +25,7 @@ class FixationConfig:
 
     center_uv: tuple[float, float] = (0.5, 0.5)
     window_uv: tuple[float, float] = (0.2, 0.2)
-    area_min: float = 0.01
+    area_min: float = 0.004
     area_max: float = 0.5
     border_px: float = 1.0
     still_s: float = 0.13

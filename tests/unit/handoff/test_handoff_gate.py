@@ -48,6 +48,18 @@ def test_a_valid_command_is_executed_and_what_was_sent_is_returned(gate, robot):
     assert not gate.refusals
 
 
+@pytest.mark.parametrize("gripper", [None, 0.0, 1.0])
+def test_every_gripper_target_in_range_is_executed(gate, gripper):
+    executed = gate.apply(action(gripper=gripper), LEASE, observation(), NOW)
+    assert (executed.refusal, executed.sent.gripper) == ("", gripper)
+
+
+def test_a_command_of_exactly_the_largest_age_is_executed(robot):
+    gate = Gate(robot, GateConfig(search_max_age_s=0.25))
+    command = dataclasses.replace(VALID, captured_at_s=NOW - 0.25)
+    assert gate.apply(command, LEASE, observation(), NOW).refusal == ""
+
+
 INVALID = {
     Refusal.NO_COMMAND: None,
     Refusal.NOT_HOLDER: dataclasses.replace(VALID, holder=Holder.VLA),
