@@ -1,0 +1,142 @@
+"""Configuration of training: the comment above a field is its help."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from robots.errors import UsageError
+from search_policy.observations import PRIVILEGED_KEYS, ObsGroups
+from search_policy.reward import RewardConfig
+from search_policy.skill import SearchConfig
+
+METHODS = {
+    "aawr": "advantage-weighted regression, privileged critic",
+    "awr": "advantage-weighted regression, symmetric critic",
+    "bc": "behaviour cloning",
+}
+DETECTORS = ("segmentation", "color_shape")
+TRAIN_SEEDS = range(100_000)
+VALIDATION_SEEDS = range(100_000, 200_000)
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkConfig:
+    """Widths of the networks."""
+
+    # Width of the image embedding
+    embedding: int = 64
+    # Width of the actor's layers
+    actor: int = 128
+    # Width of the critics' layers
+    critic: int = 256
+
+
+@dataclass(frozen=True, slots=True)
+class CollectConfig:
+    """Demonstrations of a deliberately imperfect searcher."""
+
+    # Tasks, each with the same share of the demonstrations
+    tasks: tuple[str, ...] = ("bookshelf_pineapple", "bookshelf_duck")
+    # Demonstrations in all
+    episodes: int = 600
+    # Demonstrations per shard; a kill loses at most the shards in progress
+    shard_episodes: int = 50
+    # First layout seed
+    seed: int = 0
+    # Worker processes
+    workers: int = 2
+    # Detector: segmentation (true mask with injected errors, fast) or color_shape (must be passed in)
+    detector: str = "segmentation"
+    # Width and height of the wrist image in the simulation; the actor sees it downsampled to 84
+    wrist_px: int = 168
+    # Share of detections that the segmentation detector misses, and of frames with a false one
+    miss_rate: float = 0.05
+    false_rate: float = 0.05
+    # Standard deviation of the noise on the twist, as a share of the speed limits
+    action_noise: float = 0.05
+    # Control steps after which an episode is cut off
+    max_steps: int = 400
+    # Shares of episodes in random order, in noisy coverage order, and in sweep order
+    mixture: tuple[float, float, float] = (0.45, 0.45, 0.1)
+
+    def __post_init__(self) -> None:
+        if self.detector not in DETECTORS:
+            raise UsageError.unknown("detector", self.detector, DETECTORS)
+        if min(self.episodes, self.shard_episodes, self.workers, self.max_steps) < 1:
+            raise UsageError("collect: episodes, shard_episodes, workers and max_steps must be at least 1.")
+        if not self.tasks or abs(sum(self.mixture) - 1.0) > 1e-6 or min(self.mixture) < 0.0:
+            raise UsageError("collect: name at least one task, and give a mixture of three shares that sum to 1.")
+
+
+@dataclass(frozen=True, slots=True)
+class TrainConfig:
+    """One training run."""
+
+    # What to train: aawr (privileged critic), awr (symmetric critic) or bc (cloning)
+    method: str = "aawr"
+    # Folder of the demonstrations; collected there first when it is missing
+    data: str = "runs/search/demonstrations"
+    # Folder of the run: curves, checkpoints, exported actor
+    out: str = "runs/search/aawr"
+    # Seed of initialisation and sampling
+    seed: int = 0
+    # Updates of the image encoder on auto-labelled frames, before actor and critic
+    pretrain_updates: int = 600
+    # Frames per encoder update
+    pretrain_batch: int = 128
+    # Updates of critic and actor
+    updates: int = 4000
+    # Decisions per update
+    batch_size: int = 256
+    # Learning rate of every optimiser (Adam)
+    learning_rate: float = 3e-4
+    # Weight decay of the actor
+    weight_decay: float = 1e-3
+    # Discount per control step
+    discount: float = 0.995
+    # Expectile of the value regression
+    expectile: float = 0.7
+    # Temperature; it divides the normalised advantage
+    beta: float = 0.5
+    # Largest weight of a decision
+    weight_clip: float = 20.0
+    # Share of the observed return in the advantage's estimate of Q
+    return_mix: float = 0.5
+    # Step of the target networks towards the trained ones
+    target_update_rate: float = 0.01
+    # Share of episodes held out for diagnostics
+    held_out: float = 0.1
+    # Updates between two lines of the curves
+    log_every: int = 100
+    # Updates between two checkpoints
+    checkpoint_every: int = 1000
+    # Checkpoints kept
+    keep: int = 2
+    # Privileged entries that the critic sees; ignored unless the method is aawr
+    critic: tuple[str, ...] = PRIVILEGED_KEYS
+    # Widths of the networks
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    # Weights of the reward
+    reward: RewardConfig = field(default_factory=RewardConfig)
+    # How the skill that is trained looks around
+    search: SearchConfig = field(default_factory=SearchConfig)
+    # The demonstrations
+    collect: CollectConfig = field(default_factory=CollectConfig)
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            raise UsageError.unknown("method", self.method, METHODS)
+        if not 0.0 < self.expectile < 1.0 or not 0.0 < self.discount <= 1.0 or self.beta <= 0.0:
+            raise UsageError("training: expectile must lie in (0, 1), discount in (0, 1], and beta be positive.")
+        if not 0.0 <= self.return_mix <= 1.0 or not 0.0 <= self.held_out < 1.0:
+            raise UsageError("training: return_mix must lie in [0, 1] and held_out in [0, 1).")
+        if min(self.batch_size, self.pretrain_batch, self.log_every, self.checkpoint_every, self.keep) < 1:
+            raise UsageError("training: batch sizes, log_every, checkpoint_every and keep must be at least 1.")
+        if min(self.updates, self.pretrain_updates) < 0:
+            raise UsageError("training: updates must not be negative.")
+        ObsGroups(critic=self.critic)
+
+    @property
+    def groups(self) -> ObsGroups:
+        """What each network sees under this method."""
+        return ObsGroups(critic=self.critic if self.method == "aawr" else ())

@@ -1,0 +1,163 @@
+"""Demonstrations on disk: LeRobotDatasets, one per shard, privileged columns named `privileged.*`.
+
+LeRobot turns every column whose name starts with `observation` into an input of a deployed policy; so privileged
+values must not have such a name. A shard appears under its name only after it was finalised: a kill loses at most the
+shards in progress.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robots.errors import UsageError
+from search_policy.observations import PRIVILEGED_KEYS
+from search_policy.replay import NO_ACTION, Frames
+from search_policy.rollout import DecisionRecord, SearchEpisode
+
+CONTROL_HZ = 15
+COLUMNS = {
+    "image": "observation.images.wrist",
+    "proprioception": "observation.state",
+    "seen_map": "observation.seen_map",
+    "views": "observation.views",
+    "mask": "observation.mask",
+    "action": "action",
+    "steps": "decision.steps",
+    "coverage_gain": "decision.coverage_gain",
+    "collisions": "decision.collisions",
+    "found": "next.success",
+    "terminated": "next.terminated",
+    "truncated": "next.truncated",
+    **{key: f"privileged.{key}" for key in PRIVILEGED_KEYS},
+}
+_INTEGERS = ("action", "steps", "collisions")
+_BOOLEANS = ("found", "terminated", "truncated")
+
+
+def episode_rows(episode: SearchEpisode) -> Iterator[dict[str, Any]]:
+    """Yield one row per decision frame, keys as in `Frames`; the last frame has no action."""
+    for number, record in enumerate(episode.decisions):
+        last = number + 1 == len(episode.decisions)
+        following = record if last else episode.decisions[number + 1]
+        ends = number + 2 == len(episode.decisions)
+        yield {
+            **_state_row(record),
+            "action": NO_ACTION if last or record.view is None else record.view,
+            "steps": following.step - record.step,
+            "coverage_gain": following.coverage - record.coverage,
+            "collisions": following.collisions - record.collisions,
+            "found": ends and episode.found,
+            "terminated": ends and not episode.truncated,
+            "truncated": ends and episode.truncated,
+        }
+
+
+def write_shard(folder: Path, episodes: Sequence[SearchEpisode]) -> None:
+    """Write episodes as one LeRobotDataset; `folder` appears only when it is complete."""
+    dataset_class = _lerobot_dataset()
+    part = folder.with_name(folder.name + ".part")
+    shutil.rmtree(part, ignore_errors=True)
+    first = next(episode_rows(episodes[0]))
+    dataset = dataset_class.create(
+        repo_id=f"local/{folder.name}", root=part, fps=CONTROL_HZ, features=_features(first), use_videos=False
+    )
+    for episode in episodes:
+        for row in episode_rows(episode):
+            dataset.add_frame({COLUMNS[key]: _cell(key, value) for key, value in row.items()} | {"task": episode.task})
+        dataset.save_episode()
+    dataset.finalize()
+    os.replace(part, folder)
+
+
+def shards(root: Path) -> list[Path]:
+    """Return the finished shards, in order."""
+    return sorted(path for path in root.glob("shard-*") if path.is_dir() and path.suffix != ".part")
+
+
+def load_frames(root: Path) -> Frames:
+    """Read every finished shard under `root` into memory.
+
+    Raises:
+        UsageError: There is none.
+    """
+    parts = [_read_shard(path) for path in shards(root)]
+    if not parts:
+        raise UsageError(f"There are no demonstrations in {root}: collect them first.")
+    return Frames.concatenate(parts)
+
+
+def frames_of(episodes: Sequence[SearchEpisode]) -> Frames:
+    """Return episodes as frames, without a detour over the disk."""
+    rows = [(number, row) for number, episode in enumerate(episodes) for row in episode_rows(episode)]
+    arrays: dict[str, Any] = {key: np.stack([_typed(key, row[key]) for _, row in rows]) for key in COLUMNS}
+    return Frames(**arrays, episode=np.array([number for number, _ in rows]))
+
+
+def _lerobot_dataset() -> type[Any]:
+    """Import LeRobot's data set, without its warnings about video decoders that images do not need."""
+    logging.getLogger("lerobot").setLevel(logging.ERROR)
+    import datasets
+    from lerobot.datasets.lerobot_dataset import LeRobotDataset
+
+    datasets.disable_progress_bars()
+    imported: type[Any] = LeRobotDataset
+    return imported
+
+
+def _state_row(record: DecisionRecord) -> dict[str, Any]:
+    state, truth = record.state, record.privileged.values
+    return {
+        "image": state.image,
+        "proprioception": state.proprioception,
+        "seen_map": state.seen_map,
+        "views": state.views,
+        "mask": state.mask,
+        **{key: np.asarray(truth[key], dtype=np.float32) for key in PRIVILEGED_KEYS},
+    }
+
+
+def _typed(key: str, value: object) -> NDArray[Any]:
+    if key in _INTEGERS:
+        return np.asarray(value, dtype=np.int64)
+    if key in _BOOLEANS or key == "mask":
+        return np.asarray(value, dtype=np.bool_)
+    return np.asarray(value, dtype=np.uint8 if key == "image" else np.float32)
+
+
+def _cell(key: str, value: object) -> NDArray[Any]:
+    return np.atleast_1d(_typed(key, value))
+
+
+def _features(row: dict[str, Any]) -> dict[str, Any]:
+    features: dict[str, Any] = {}
+    for key, column in COLUMNS.items():
+        cell = _cell(key, row[key])
+        dtype = "image" if key == "image" else str(cell.dtype)
+        names = ["height", "width", "channel"] if key == "image" else None
+        features[column] = {"dtype": dtype, "shape": cell.shape, "names": names}
+    return features
+
+
+def _read_shard(path: Path) -> Frames:
+    dataset_class = _lerobot_dataset()
+    table = dataset_class(f"local/{path.name}", root=path).hf_dataset.with_format(None)
+    episode = np.asarray(table["episode_index"][:], dtype=np.int64)
+    arrays: dict[str, Any] = {}
+    for key, column in COLUMNS.items():
+        values = table[column][:]
+        if key == "image":
+            arrays[key] = np.stack([np.asarray(image, dtype=np.uint8) for image in values])
+            continue
+        rows = np.stack([_typed(key, value) for value in values])
+        arrays[key] = rows.reshape(len(episode)) if key in (*_INTEGERS, *_BOOLEANS, "coverage_gain") else rows
+    arrays["target_present"] = arrays["target_present"].reshape(-1, 1)
+    arrays["target_visibility"] = arrays["target_visibility"].reshape(-1, 1)
+    return Frames(**arrays, episode=episode)

@@ -1,0 +1,137 @@
+"""Drive the wrist camera to a pose with bounded twists, backing out of the bookcase first where needed."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from robots.region import SearchRegion
+from robots.types import Float, Observation
+from search_policy.geometry import pose_difference
+
+
+@dataclass(frozen=True, slots=True)
+class MoverConfig:
+    """Limits of the camera's motion and when it has arrived."""
+
+    # Largest linear speed [m/s]
+    linear_m_s: float = 0.6
+    # Largest angular speed [rad/s]
+    angular_rad_s: float = 1.6
+    # Largest linear acceleration [m/s^2]
+    linear_m_s2: float = 3.0
+    # Largest angular acceleration [rad/s^2]
+    angular_rad_s2: float = 8.0
+    # Distance at which a pose counts as reached [m]
+    arrive_m: float = 0.02
+    # Angle at which a pose counts as reached [rad]
+    arrive_rad: float = 0.07
+    # Control steps without progress after which the mover gives up
+    stuck_steps: int = 10
+    # Distance and angle at which a stuck mover still counts as arrived [m] [rad]
+    settle_m: float = 0.06
+    settle_rad: float = 0.2
+    # Finger tips deeper than this in front of the opening (negative: inside) are pulled back first [m]
+    tip_margin_m: float = 0.03
+
+
+class MoverState(StrEnum):
+    """How a motion is going."""
+
+    MOVING = "moving"
+    ARRIVED = "arrived"
+    STUCK = "stuck"
+
+
+class Mover:
+    """Moves the camera along a straight line at bounded speed and acceleration. The robot solves the joint motion.
+
+    Args:
+        region: The bookcase to keep out of.
+        config: Limits.
+        control_hz: Rate at which `twist` is called.
+        camera: Name of the camera that is moved.
+    """
+
+    def __init__(self, region: SearchRegion, config: MoverConfig, *, control_hz: float, camera: str) -> None:
+        self._region = region
+        self._config = config
+        self._dt_s = 1.0 / control_hz
+        self._camera = camera
+        self.stop()
+
+    def stop(self) -> None:
+        """Forget target and speed: the next motion starts from rest."""
+        self._target: Float | None = None
+        self._velocity: Float = np.zeros(6)
+        self._best = math.inf
+        self._idle = 0
+        self.state = MoverState.ARRIVED
+
+    def start(self, camera_to_world: Float) -> None:
+        """Set a new target pose, (4, 4); the present speed is kept, so consecutive motions blend."""
+        self._target = camera_to_world
+        self._best = math.inf
+        self._idle = 0
+        self.state = MoverState.MOVING
+
+    def twist(self, observation: Observation) -> Float:
+        """Return the gripper twist for this control period, world frame, (6,) [m/s, rad/s], and update `state`."""
+        if self._target is None:
+            return self._ramp(np.zeros(6), observation)
+        current = observation.camera_to_world[self._camera]
+        shift, turn = pose_difference(current, self._target)
+        distance, angle = float(np.linalg.norm(shift)), float(np.linalg.norm(turn))
+        self._judge(distance, angle)
+        if self._must_back_out(observation, shift):
+            return self._ramp(np.array([-self._config.linear_m_s * 0.6, 0, 0, 0, 0, 0]), observation)
+        return self._ramp(self._wanted(shift, turn, distance, angle), observation)
+
+    def _judge(self, distance: float, angle: float) -> None:
+        config = self._config
+        if distance < config.arrive_m and angle < config.arrive_rad:
+            self.state = MoverState.ARRIVED
+            return
+        remaining = distance + 0.3 * angle
+        self._idle = 0 if remaining < self._best - 0.002 else self._idle + 1
+        self._best = min(self._best, remaining)
+        if self._idle >= config.stuck_steps:
+            settled = distance < config.settle_m and angle < config.settle_rad
+            self.state = MoverState.ARRIVED if settled else MoverState.STUCK
+
+    def _must_back_out(self, observation: Observation, shift: Float) -> bool:
+        """Return whether the tips are inside the bookcase and the motion leads sideways or out."""
+        tip_x = observation.gripper_to_world[0, 3]
+        inside = tip_x > self._region.front_x_m - self._config.tip_margin_m
+        if inside and (shift[0] < 0.0 or np.linalg.norm(shift[1:]) > 0.05):
+            self._best, self._idle = math.inf, min(self._idle, self._config.stuck_steps - 1)
+            return True
+        return False
+
+    def _wanted(self, shift: Float, turn: Float, distance: float, angle: float) -> Float:
+        config = self._config
+        speed = _approach(distance, config.linear_m_s, config.linear_m_s2, self._dt_s)
+        rate = _approach(angle, config.angular_rad_s, config.angular_rad_s2, self._dt_s)
+        linear = shift * (speed / max(distance, 1e-9))
+        return np.concatenate([linear, turn * (rate / max(angle, 1e-9))])
+
+    def _ramp(self, wanted: Float, observation: Observation) -> Float:
+        """Limit the camera twist's change, and return it as a twist of the gripper point."""
+        change = wanted - self._velocity
+        change[:3] *= min(1.0, self._config.linear_m_s2 * self._dt_s / max(float(np.linalg.norm(change[:3])), 1e-9))
+        change[3:] *= min(1.0, self._config.angular_rad_s2 * self._dt_s / max(float(np.linalg.norm(change[3:])), 1e-9))
+        self._velocity = self._velocity + change
+        lever = observation.gripper_to_world[:3, 3] - observation.camera_to_world[self._camera][:3, 3]
+        gripper = self._velocity.copy()
+        gripper[:3] += np.cross(self._velocity[3:], lever)
+        return gripper
+
+
+def _approach(distance: float, speed: float, acceleration: float, dt_s: float) -> float:
+    """Return the largest speed from which a stop within `distance` is possible, one period of delay included."""
+    slack = acceleration * dt_s
+    braking = math.sqrt(slack * slack + 2.0 * acceleration * distance) - slack
+    return min(speed, braking, distance / dt_s)

@@ -1,0 +1,208 @@
+"""One search episode: search until the detector insists, fixate, and go on searching when it was nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from robots.types import Action, Command, DetectionFrame, Holder, Lease, Observation, Privileged, SkillState
+from search_policy.choosers import Chooser
+from search_policy.observations import AgentState, target_privileged
+from search_policy.servo import FixationConfig, FixationSkill
+from search_policy.skill import Decision, SearchConfig, SearchSkill
+from search_policy.world import DetectorFactory, SearchWorld, is_target
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutConfig:
+    """When a rollout stops to look closer, and when it ends.
+
+    Attributes:
+        max_steps: Control steps after which the episode is cut off.
+        score: Detection score that counts as a hit.
+        hits: Hits in a row that start a fixation.
+        fixation_steps: Control steps after which a fixation gives up.
+        cooldown_steps: Control steps after a failed fixation in which hits do not count.
+        action_noise: Standard deviation of noise on the twist, as a share of the speed limits.
+    """
+
+    max_steps: int = 400
+    score: float = 0.5
+    hits: int = 2
+    fixation_steps: int = 40
+    cooldown_steps: int = 12
+    action_noise: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DecisionRecord:
+    """One decision frame; the last of an episode has no view.
+
+    Attributes:
+        state: Agent state.
+        view: Chosen view, or None in the last frame.
+        privileged: The critic's privileged entries.
+        step: Control steps since the episode began.
+        coverage: Fraction of the region seen so far.
+        collisions: Control steps in contact so far.
+    """
+
+    state: AgentState
+    view: int | None
+    privileged: Privileged
+    step: int
+    coverage: float
+    collisions: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SearchEpisode:
+    """What happened.
+
+    Attributes:
+        decisions: Decision frames, the last one without a view.
+        found: Ended fixated on the true target.
+        truncated: Cut off by the step limit.
+        steps: Control steps.
+        false_fixations: Fixations that completed on something else.
+        collisions: Control steps in forbidden contact.
+        seed: Layout.
+        task: Task name.
+    """
+
+    decisions: tuple[DecisionRecord, ...]
+    found: bool
+    truncated: bool
+    steps: int
+    false_fixations: int
+    collisions: int
+    seed: int
+    task: str
+
+
+class Rollout:
+    """Runs episodes with a search skill and a fixation servo, as the controller would.
+
+    Args:
+        world: Simulation.
+        skill: Searches.
+        fixation: Looks closer.
+        config: When to stop.
+    """
+
+    def __init__(self, world: SearchWorld, skill: SearchSkill, fixation: FixationSkill, config: RolloutConfig) -> None:
+        self._world = world
+        self._skill = skill
+        self._fixation = fixation
+        self._config = config
+
+    @classmethod
+    def build(
+        cls, world: SearchWorld, chooser: Chooser, search: SearchConfig, config: RolloutConfig, *, seed: int
+    ) -> Rollout:
+        """Return a rollout of that chooser; `seed` seeds its randomness."""
+        skill = SearchSkill(chooser, world.region, world.intrinsics, config=search, seed=seed)
+        fixation = FixationSkill(world.region, world.intrinsics, config=FixationConfig(views=search.views))
+        return cls(world, skill, fixation, config)
+
+    def run(self, task: str, seed: int, detector: DetectorFactory) -> SearchEpisode:
+        """Run one layout; its seed also seeds the detector's errors and the action noise.
+
+        Args:
+            task: Task name.
+            seed: Layout seed.
+            detector: Makes the episode's detector.
+        """
+        described = self._world.reset(task, seed)
+        self._skill.reset(described)
+        self._fixation.reset(described)
+        detector_rng, noise_rng = np.random.default_rng(seed).spawn(2)
+        detect = detector(self._world, described, detector_rng)
+        self._begin(noise_rng)
+        step = 0
+        while step < self._config.max_steps and not self._over:
+            observation = self._world.observe()
+            frame = detect(observation)
+            command = self._propose(observation, frame, step)
+            if self._over:
+                break
+            self._world.act(self._noisy(command))
+            step += 1
+        self._record(self._skill.state(self._world.observe()), None, step)
+        return SearchEpisode(
+            decisions=tuple(self._decisions),
+            found=self._found,
+            truncated=not self._over,
+            steps=step,
+            false_fixations=self._false_fixations,
+            collisions=self._world.collisions,
+            seed=seed,
+            task=task,
+        )
+
+    def _begin(self, rng: np.random.Generator) -> None:
+        self._rng = rng
+        self._decisions: list[DecisionRecord] = []
+        self._known: Decision | None = None
+        self._over = self._found = False
+        self._fixating_since: int | None = None
+        self._hits = self._cooldown = self._false_fixations = 0
+        self._epoch = 1
+
+    def _propose(self, observation: Observation, frame: DetectionFrame, step: int) -> Command | None:
+        if self._fixating_since is None:
+            self._count_hits(frame, step)
+        if self._fixating_since is not None:
+            command = self._fixation.propose(observation, frame, Lease(Holder.SEARCH, self._epoch))
+            self._judge_fixation(frame, step)
+            return command
+        command = self._skill.propose(observation, frame, Lease(Holder.SEARCH, self._epoch))
+        self._note_decision(step)
+        self._over = self._skill.health().state is SkillState.EXHAUSTED
+        return command
+
+    def _count_hits(self, frame: DetectionFrame, step: int) -> None:
+        self._cooldown = max(self._cooldown - 1, 0)
+        hit = frame.best is not None and frame.best.score >= self._config.score
+        self._hits = self._hits + 1 if hit and not self._cooldown else 0
+        if self._hits >= self._config.hits:
+            self._hits, self._fixating_since = 0, step
+            self._epoch += 1
+
+    def _judge_fixation(self, frame: DetectionFrame, step: int) -> None:
+        assert self._fixating_since is not None
+        state = self._fixation.health().state
+        if state is SkillState.DONE:
+            self._found = is_target(frame.best, self._world.truth())
+            self._over = self._found
+            self._false_fixations += not self._found
+        late = step - self._fixating_since >= self._config.fixation_steps
+        if not self._over and (late or state in (SkillState.DONE, SkillState.FAILED)):
+            self._fixating_since = None
+            self._cooldown = self._config.cooldown_steps
+            self._epoch += 1
+
+    def _note_decision(self, step: int) -> None:
+        decision = self._skill.decision
+        if decision is not None and decision is not self._known:
+            self._known = decision
+            self._record(decision.state, decision.view, step)
+
+    def _record(self, state: AgentState, view: int | None, step: int) -> None:
+        position = self._world.truth().position_m
+        seen_from = [
+            position is not None and self._skill.seen_map.contains(index, position)
+            for index in range(len(self._skill.views))
+        ]
+        privileged = target_privileged(position, self._world.visibility(), self._world.region, seen_from)
+        coverage = self._skill.seen_map.coverage
+        self._decisions.append(DecisionRecord(state, view, privileged, step, coverage, self._world.collisions))
+
+    def _noisy(self, command: Command | None) -> Action | None:
+        if command is None or self._config.action_noise == 0.0:
+            return None if command is None else command.action
+        limits = self._skill.config.mover
+        scale = np.repeat([limits.linear_m_s, limits.angular_rad_s], 3)
+        noise = self._rng.normal(0.0, self._config.action_noise, 6) * scale
+        return Action(command.action.space, command.action.values + noise, command.action.gripper)

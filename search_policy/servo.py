@@ -1,0 +1,205 @@
+"""Fixation: a visual servo that centres the detection and approaches it until it is large enough to hand over."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from robots.errors import UsageError
+from robots.region import SearchRegion
+from robots.types import (
+    Action,
+    ActionSpace,
+    CameraIntrinsics,
+    Command,
+    Detection,
+    DetectionFrame,
+    Float,
+    Lease,
+    Observation,
+    SkillHealth,
+    SkillState,
+    Task,
+)
+from search_policy.geometry import look_at_off_axis, ray_of
+from search_policy.mover import Mover, MoverConfig
+from search_policy.viewpoints import ViewConfig, camera_box
+
+_POSES_KEPT = 32
+
+
+@dataclass(frozen=True, slots=True)
+class FixationConfig:
+    """Where the target is to appear, and when that is reached."""
+
+    # Where the target's centre is to appear, fractions of width and height from the upper left
+    fixation_uv: tuple[float, float] = (0.5, 0.5)
+    # Largest distance of the centre from there, as a fraction of the image height
+    tolerance: float = 0.08
+    # Handoff range of the target's apparent size: the box's longer side as a fraction of the image height
+    size_range: tuple[float, float] = (0.14, 0.6)
+    # Distance from which the target is looked at, estimated as if it stood in the middle of the shelf's depth [m]
+    distance_m: float = 0.32
+    # Frames with the target centred and large enough before the servo is done
+    hold_frames: int = 3
+    # Frames without the target before the servo gives up
+    lost_frames: int = 6
+    # Steps after which a target that cannot be brought closer is accepted at its size
+    patience_steps: int = 25
+    # Weight of a new frame in the target's estimated position
+    smoothing: float = 0.6
+    # Limits of the motion
+    mover: MoverConfig = field(default_factory=lambda: MoverConfig(linear_m_s=0.35, angular_rad_s=1.0))
+    # Where the camera may be
+    views: ViewConfig = field(default_factory=ViewConfig)
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.size_range[0] < self.size_range[1]:
+            raise UsageError("fixation: size_range must be two rising fractions above 0.")
+        if not all(0.1 <= value <= 0.9 for value in self.fixation_uv):
+            raise UsageError("fixation: fixation_uv must lie within 0.1 and 0.9.")
+
+
+class FixationSkill:
+    """Satisfies `handoff.interfaces.Skill`: DONE when fixated, FAILED when the target was lost.
+
+    A missed frame keeps the last bearing. The camera never leaves the box in front of the bookcase.
+
+    Args:
+        region: The bookcase.
+        intrinsics: Of the wrist camera.
+        config: Goal of the servo.
+        control_hz: Rate at which `propose` is called.
+        camera: Name of the wrist camera.
+    """
+
+    def __init__(
+        self,
+        region: SearchRegion,
+        intrinsics: CameraIntrinsics,
+        *,
+        config: FixationConfig | None = None,
+        control_hz: float = 15.0,
+        camera: str = "wrist",
+    ) -> None:
+        self.config = config or FixationConfig()
+        self._region = region
+        self._intrinsics = intrinsics
+        self._camera = camera
+        self._box = camera_box(region, self.config.views)
+        self._mover = Mover(region, self.config.mover, control_hz=control_hz, camera=camera)
+        self._epoch: int | None = None
+        self._seq = 0
+        self._begin()
+
+    def reset(self, task: Task) -> None:
+        """Forget the last episode."""
+        self._epoch, self._seq = None, 0
+        self._begin()
+
+    def restart(self) -> None:
+        """Forget the last candidate and start on a new one; command numbers go on rising."""
+        self._begin()
+
+    def prepare(self, observation: Observation, lease: Lease) -> bool:
+        """Remember the camera's pose; ready at once."""
+        self._take_lease(lease)
+        self._remember(observation)
+        return True
+
+    def propose(self, observation: Observation, frame: DetectionFrame | None, lease: Lease) -> Command | None:
+        """Return the twist that centres and approaches the best detection, or None before the first one."""
+        self._take_lease(lease)
+        self._remember(observation)
+        self._take_in(frame)
+        if self._health.state is SkillState.FAILED or self._target is None:
+            return None
+        self._steps += 1
+        self._mover.start(self._goal(observation))
+        twist = self._mover.twist(observation)
+        self._seq += 1
+        action = Action(ActionSpace.CARTESIAN_VELOCITY, twist, gripper=0.0)
+        return Command(lease.holder, lease.epoch, self._seq, observation.captured_at_s, action)
+
+    def health(self) -> SkillHealth:
+        """WARMING before the first detection, then READY, DONE or FAILED."""
+        return self._health
+
+    def _begin(self) -> None:
+        self._mover.stop()
+        self._target: Float | None = None
+        self._frame_id: int | None = None
+        self._steps = self._missed = self._held = 0
+        self._size = 0.0
+        self._poses: OrderedDict[int, Float] = OrderedDict()
+        self._health = SkillHealth(SkillState.WARMING, "no detection yet")
+
+    def _take_lease(self, lease: Lease) -> None:
+        if lease.epoch != self._epoch:
+            self._epoch, self._seq = lease.epoch, 0
+            self._begin()
+
+    def _remember(self, observation: Observation) -> None:
+        self._poses[observation.capture_id] = observation.camera_to_world[self._camera]
+        if len(self._poses) > _POSES_KEPT:
+            self._poses.popitem(last=False)
+
+    def _take_in(self, frame: DetectionFrame | None) -> None:
+        """Judge a new frame once; frames from before this fixation began have no known pose and are skipped."""
+        if frame is None or frame.capture_id == self._frame_id or frame.capture_id not in self._poses:
+            return
+        self._frame_id = frame.capture_id
+        detection = frame.best
+        if detection is None:
+            self._miss()
+            return
+        self._missed = 0
+        self._track(detection, frame)
+        self._held = self._held + 1 if self._fixated(detection, frame) else 0
+        done = self._held >= self.config.hold_frames
+        self._health = SkillHealth(SkillState.DONE, "fixated") if done else SkillHealth(SkillState.READY)
+
+    def _miss(self) -> None:
+        self._missed += 1
+        self._held = 0
+        if self._missed >= self.config.lost_frames:
+            self._health = SkillHealth(SkillState.FAILED, f"target lost for {self._missed} frames")
+        elif self._health.state is SkillState.DONE:
+            self._health = SkillHealth(SkillState.READY, "target missed")
+
+    def _track(self, detection: Detection, frame: DetectionFrame) -> None:
+        """Estimate where the target is: on the bearing of its box, half way into the bookcase."""
+        pose = self._poses[frame.capture_id]
+        scale = frame.height_px / self._intrinsics.height_px
+        camera = CameraIntrinsics(frame.width_px, frame.height_px, self._intrinsics.focal_px * scale)
+        ray = ray_of(detection.center_px, pose, camera)
+        depth = (self._region.front_x_m + 0.5 * self._region.depth_m - pose[0, 3]) / max(float(ray[0]), 0.3)
+        seen = pose[:3, 3] + ray * max(depth, 0.1)
+        old = self._target
+        self._target = seen if old is None else old + self.config.smoothing * (seen - old)
+        left, top, right, bottom = detection.box_xyxy_px
+        self._size = max(right - left, bottom - top) / frame.height_px
+
+    def _fixated(self, detection: Detection, frame: DetectionFrame) -> bool:
+        x, y = detection.center_px
+        u, v = self.config.fixation_uv
+        offset = np.hypot(x - u * frame.width_px, y - v * frame.height_px) / frame.height_px
+        large_enough = self._size >= self.config.size_range[0] or self._steps >= self.config.patience_steps
+        return bool(offset <= self.config.tolerance) and large_enough and self._size <= self.config.size_range[1]
+
+    def _goal(self, observation: Observation) -> Float:
+        """Return the camera pose to go to: facing the target from the front, no closer than its size asks for."""
+        assert self._target is not None
+        position = observation.camera_to_world[self._camera][:3, 3]
+        offset = position - self._target
+        distance = float(np.linalg.norm(offset))
+        wanted = self.config.distance_m
+        if self._size >= self.config.size_range[0] and distance > wanted:
+            wanted = min(distance, wanted * 1.25)
+        if self._size > self.config.size_range[1]:
+            wanted = distance * 1.2
+        facing = 0.6 * offset / max(distance, 1e-6) + 0.4 * np.array([-1.0, 0.0, 0.15])
+        goal = self._box.clip(self._target + facing / np.linalg.norm(facing) * wanted)
+        return look_at_off_axis(goal, self._target, self.config.fixation_uv, self._intrinsics)

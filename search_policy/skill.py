@@ -1,0 +1,204 @@
+"""The search skill: choose a view, drive there, remember what was seen, until every view has been visited."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robots.errors import UsageError
+from robots.region import SearchRegion
+from robots.types import (
+    Action,
+    ActionSpace,
+    CameraIntrinsics,
+    Command,
+    DetectionFrame,
+    Float,
+    Lease,
+    Observation,
+    SkillHealth,
+    SkillState,
+    Task,
+)
+from search_policy.choosers import Chooser
+from search_policy.mover import Mover, MoverConfig, MoverState
+from search_policy.observations import AgentState, downsample, proprioception
+from search_policy.seen_map import SeenMap, SeenMapConfig
+from search_policy.viewpoints import ViewConfig, candidate_views
+
+_POSES_KEPT = 32
+
+
+@dataclass(frozen=True, slots=True)
+class SearchConfig:
+    """How the search skill looks around."""
+
+    # Layout of the candidate views
+    views: ViewConfig = field(default_factory=ViewConfig)
+    # Resolution of the seen-map
+    seen_map: SeenMapConfig = field(default_factory=SeenMapConfig)
+    # Limits of the motion
+    mover: MoverConfig = field(default_factory=MoverConfig)
+    # Control steps that the camera rests at a view
+    dwell_steps: int = 2
+    # How often every view may be visited before the search is exhausted
+    passes: int = 2
+
+    def __post_init__(self) -> None:
+        if self.dwell_steps < 1 or self.passes < 1:
+            raise UsageError("search: dwell_steps and passes must be at least 1.")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Decision:
+    """One choice of a view.
+
+    Attributes:
+        state: What the chooser saw.
+        view: What it chose.
+        step: Control steps since the episode began.
+    """
+
+    state: AgentState
+    view: int
+    step: int
+
+
+class SearchSkill:
+    """Satisfies `handoff.interfaces.Skill`. Seen-map and visited views last from `reset` to `reset`, across handoffs.
+
+    Args:
+        chooser: Chooses the next view.
+        region: Where to look.
+        intrinsics: Of the wrist camera.
+        config: How to look around.
+        control_hz: Rate at which `propose` is called.
+        camera: Name of the wrist camera in `Observation.images`.
+        seed: Seed of the chooser's randomness; every episode draws its own stream from it.
+    """
+
+    def __init__(
+        self,
+        chooser: Chooser,
+        region: SearchRegion,
+        intrinsics: CameraIntrinsics,
+        *,
+        config: SearchConfig | None = None,
+        control_hz: float = 15.0,
+        camera: str = "wrist",
+        seed: int = 0,
+    ) -> None:
+        self.config = config or SearchConfig()
+        self.views = candidate_views(region, self.config.views)
+        self.seen_map = SeenMap(region, intrinsics, self.views, self.config.seen_map)
+        self._chooser = chooser
+        self._region = region
+        self._camera = camera
+        self._mover = Mover(region, self.config.mover, control_hz=control_hz, camera=camera)
+        self._rng = np.random.default_rng(seed)
+        self._current = -1
+        self._rest = self._seq = self._step = 0
+        self._begin()
+
+    @property
+    def decision(self) -> Decision | None:
+        """The newest choice of this episode, or None before the first."""
+        return self._decision
+
+    @property
+    def visits(self) -> NDArray[np.int64]:
+        """Completed or given-up visits of each view in this episode, (v,)."""
+        return self._visits.copy()
+
+    def reset(self, task: Task) -> None:
+        """Forget the last episode. The skill does not use the task: the detector knows what is looked for."""
+        self._begin()
+
+    def prepare(self, observation: Observation, lease: Lease) -> bool:
+        """Take in the observation; a view can always be chosen at once."""
+        self._take_lease(lease)
+        self._look(observation, None)
+        return self._health.state is SkillState.READY
+
+    def propose(self, observation: Observation, frame: DetectionFrame | None, lease: Lease) -> Command | None:
+        """Return the twist towards the chosen view, choosing a new one where needed; None once exhausted."""
+        self._take_lease(lease)
+        self._look(observation, frame)
+        self._step += 1
+        if self._rested():
+            self._visits[self._current] += 1
+            self._current = -1
+        if self._current < 0 and not self._choose(observation):
+            return None
+        twist = self._mover.twist(observation)
+        self._rest = self._rest + 1 if self._mover.state is not MoverState.MOVING else 0
+        self._seq += 1
+        action = Action(ActionSpace.CARTESIAN_VELOCITY, twist, gripper=0.0)
+        return Command(lease.holder, lease.epoch, self._seq, observation.captured_at_s, action)
+
+    def health(self) -> SkillHealth:
+        """READY, or EXHAUSTED once every view was visited `passes` times."""
+        return self._health
+
+    def state(self, observation: Observation) -> AgentState:
+        """Return the agent state that a chooser would see now."""
+        position = observation.camera_to_world[self._camera][:3, 3]
+        return AgentState(
+            image=downsample(observation.images[self._camera]),
+            proprioception=proprioception(observation, self._region, self._camera),
+            seen_map=self.seen_map.channels(),
+            views=self.seen_map.view_features(position, self._visits),
+            mask=self._visits <= self._visits.min(),
+        )
+
+    def _begin(self) -> None:
+        self._chooser.reset(np.random.default_rng(self._rng.integers(2**63)))
+        self.seen_map.reset()
+        self._mover.stop()
+        self._visits = np.zeros(len(self.views), dtype=np.int64)
+        self._current, self._rest, self._seq, self._step = -1, 0, 0, 0
+        self._epoch: int | None = None
+        self._captured: int | None = None
+        self._poses: OrderedDict[int, Float] = OrderedDict()
+        self._decision: Decision | None = None
+        self._health = SkillHealth(SkillState.READY)
+
+    def _take_lease(self, lease: Lease) -> None:
+        """A new epoch starts from rest: somebody else may have moved the arm."""
+        if lease.epoch == self._epoch:
+            return
+        self._epoch, self._seq, self._rest = lease.epoch, 0, 0
+        self._mover.stop()
+        if self._current >= 0:
+            self._mover.start(self.views[self._current].camera_to_world)
+
+    def _look(self, observation: Observation, frame: DetectionFrame | None) -> None:
+        """Update the seen-map, once per capture; detections are placed with the pose of their own capture."""
+        if observation.capture_id == self._captured:
+            return
+        self._captured = observation.capture_id
+        pose = observation.camera_to_world[self._camera]
+        self._poses[observation.capture_id] = pose
+        if len(self._poses) > _POSES_KEPT:
+            self._poses.popitem(last=False)
+        frame_pose = None if frame is None else self._poses.get(frame.capture_id)
+        self.seen_map.update(pose, frame, frame_pose)
+
+    def _rested(self) -> bool:
+        if self._current < 0:
+            return False
+        return self._mover.state is MoverState.STUCK or self._rest >= self.config.dwell_steps
+
+    def _choose(self, observation: Observation) -> bool:
+        if self._visits.min() >= self.config.passes:
+            self._health = SkillHealth(SkillState.EXHAUSTED, f"all {len(self.views)} views visited")
+            return False
+        state = self.state(observation)
+        self._current = self._chooser.choose(state)
+        self._decision = Decision(state, self._current, self._step)
+        self._rest = 0
+        self._mover.start(self.views[self._current].camera_to_world)
+        return True
