@@ -6,15 +6,18 @@ Every field is an option of `baton demo` and `baton eval`, and a key of a run fo
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 from robots.errors import UsageError
 from robots.types import ActionSpace
 
 TEST_SEED_BASE = 200_000
+SHIPPED_POLICY = Path(__file__).resolve().parents[1] / "search_policy" / "weights"
 GENERALIST_ALONE = "generalist"
+LEARNED_SEARCH = "search+handoff"
 METHODS: dict[str, str] = {
-    "search+handoff": "learned search, trigger, handoff",
+    LEARNED_SEARCH: "learned search, trigger, handoff",
     "sweep+handoff": "exhaustive sweep over the shelves, trigger, handoff",
     "coverage+handoff": "next view by unseen volume, trigger, handoff",
     "random+handoff": "random views, trigger, handoff",
@@ -72,7 +75,7 @@ class EvalConfig:
     # Seed of the first layout; the test layouts start at 200000
     seed_base: int = TEST_SEED_BASE
     # Methods, separated by commas
-    methods: tuple[str, ...] = ("search+handoff", "sweep+handoff", GENERALIST_ALONE)
+    methods: tuple[str, ...] = (LEARNED_SEARCH, "sweep+handoff", GENERALIST_ALONE)
     # Folder of a trained search policy; empty for the shipped one
     policy: str = ""
     # Leave the target out of every layout: measures false handoffs
@@ -101,6 +104,11 @@ class EvalConfig:
                 raise UsageError(f"{name} must be at least {least}, not {getattr(self, name)}.")
         if self.resume and not self.out:
             raise UsageError("--resume needs the run folder: name it with --out.")
+
+    @property
+    def policy_folder(self) -> Path:
+        """Where the learned search's weights are."""
+        return Path(self.policy) if self.policy else SHIPPED_POLICY
 
     @property
     def seeds(self) -> range:

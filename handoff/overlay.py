@@ -56,13 +56,15 @@ class View:
 
 
 def paint(view: View, title: str) -> Image:
-    """Return wrist | third person above a banner, uint8 (PANEL + BANNER, PANEL or 2 PANEL, 3)."""
+    """Return wrist | third person above a banner, uint8 (PANEL + BANNER, w, 3) with even w."""
     panels = [wrist_panel(view, PANEL_PX)]
     if view.spectator is not None:
-        panels.append(square(view.spectator, PANEL_PX))
-    canvas = Pillow.new("RGB", (PANEL_PX * len(panels), PANEL_PX + BANNER_PX), PAPER)
-    for i, panel in enumerate(panels):
-        canvas.paste(panel, (i * PANEL_PX, 0))
+        panels.append(scaled(view.spectator, PANEL_PX))
+    canvas = Pillow.new("RGB", (sum(panel.width for panel in panels), PANEL_PX + BANNER_PX), PAPER)
+    left = 0
+    for panel in panels:
+        canvas.paste(panel, (left, 0))
+        left += panel.width
     _banner(ImageDraw.Draw(canvas), view, title, canvas.width)
     return np.asarray(canvas)
 
@@ -81,15 +83,18 @@ def wrist_panel(view: View, size_px: int) -> Pillow.Image:
     return panel
 
 
+def scaled(image: Image, height_px: int) -> Pillow.Image:
+    """Scale an image (h, w, 3) to a height; the width keeps the aspect, rounded to an even number."""
+    width = 2 * round(image.shape[1] * height_px / image.shape[0] / 2)
+    return Pillow.fromarray(np.ascontiguousarray(image)).resize((width, height_px), Pillow.Resampling.BILINEAR)
+
+
 def square(image: Image, size_px: int) -> Pillow.Image:
     """Fit an image (h, w, 3) into a square with dark bars."""
     height, width = image.shape[:2]
-    scale = size_px / max(height, width)
-    resized = Pillow.fromarray(np.ascontiguousarray(image)).resize(
-        (round(width * scale), round(height * scale)), Pillow.Resampling.BILINEAR
-    )
+    fitted = scaled(image, size_px * height // max(height, width))
     canvas = Pillow.new("RGB", (size_px, size_px), PAPER)
-    canvas.paste(resized, ((size_px - resized.width) // 2, (size_px - resized.height) // 2))
+    canvas.paste(fitted, ((size_px - fitted.width) // 2, (size_px - fitted.height) // 2))
     return canvas
 
 

@@ -127,7 +127,9 @@ def _comparison(first: str, second: str, ran: dict[str, list[EpisodeRecord]]) ->
         [row.steps_to_find for row in b],
     )
     completed = compare([bool(row.completed) for row in a], [bool(row.completed) for row in b], [], [])
-    measures = [("finds the target more often", found.success_p, found.first_only - found.second_only)]
+    measures: list[tuple[str, float, float]] = [
+        ("finds the target more often", found.success_p, found.first_only - found.second_only)
+    ]
     measures += [("completes the task more often", completed.success_p, completed.first_only - completed.second_only)]
     if GENERALIST_ALONE not in (first, second):
         measures += [("needs fewer steps to find", found.steps_p, -(found.steps_difference_median or 0.0))]

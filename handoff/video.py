@@ -17,12 +17,13 @@ from PIL import ImageDraw
 
 from handoff.interfaces import Step
 from handoff.outcome import Outcome
-from handoff.overlay import PAPER, PHASE_COLORS, View, font, paint, square, wrist_panel
+from handoff.overlay import PAPER, PHASE_COLORS, View, font, paint, scaled, wrist_panel
 from robots.types import Image, Task
 
 QUEUE_LENGTH = 32
 STRIP_FRAMES = 8
 STRIP_PX = 168
+SPECTATOR_STRIP_PX = 126
 
 
 class Film:
@@ -82,8 +83,8 @@ class Filmstrip:
         if self._last is None:
             return
         views = [*self._chosen(), self._last] if self._last is not self._views[-1] else self._chosen()
-        rows = 1 if self._last.spectator is None else 2
-        canvas = Pillow.new("RGB", (STRIP_PX * len(views), STRIP_PX * rows + 24), PAPER)
+        height = STRIP_PX if self._last.spectator is None else STRIP_PX + SPECTATOR_STRIP_PX
+        canvas = Pillow.new("RGB", (STRIP_PX * len(views), height + 24), PAPER)
         for column, view in enumerate(views):
             self._draw(canvas, view, column * STRIP_PX)
         partial = path.with_suffix(".jpg.part")
@@ -99,7 +100,9 @@ class Filmstrip:
     def _draw(self, canvas: Pillow.Image, view: View, left: int) -> None:
         canvas.paste(wrist_panel(view, STRIP_PX), (left, 0))
         if view.spectator is not None:
-            canvas.paste(square(view.spectator, STRIP_PX), (left, STRIP_PX))
+            panel = scaled(view.spectator, SPECTATOR_STRIP_PX)
+            inset = (panel.width - STRIP_PX) // 2
+            canvas.paste(panel.crop((inset, 0, inset + STRIP_PX, SPECTATOR_STRIP_PX)), (left, STRIP_PX))
         phase = str(view.status.phase)
         draw = ImageDraw.Draw(canvas)
         draw.rectangle((left, canvas.height - 3, left + STRIP_PX - 2, canvas.height), fill=PHASE_COLORS[phase])

@@ -129,13 +129,15 @@ def _detector() -> Finding:
 
 
 def _search_policy() -> Finding:
-    from handoff.commands.simulation import SHIPPED_POLICY
+    from handoff.config import SHIPPED_POLICY
     from search_policy.choosers import PolicyChooser
 
     try:
         PolicyChooser.load(SHIPPED_POLICY)
     except BatonError as error:
-        return Finding("search policy", str(error), INSTALL)
+        return Finding(
+            "search policy", str(error), "Train one with `baton train`, and name it: baton eval --policy FOLDER"
+        )
     return Finding("search policy", "weights load and match their hash")
 
 

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from handoff import console
 from handoff.commands.options import load_yaml, option_lines, parse_options
-from handoff.config import EvalConfig
+from handoff.config import LEARNED_SEARCH, EvalConfig
 from handoff.records import EpisodeRecord, Job
 from handoff.run_folder import CONFIG, REPORT, SUMMARY, VIDEO, RunFolder
 from robots.errors import UsageError
@@ -45,6 +45,7 @@ def run(command: str, arguments: Sequence[str]) -> int:
     if config.resume:
         config = _stored(config, arguments)
     find_task(config.task)
+    _check_policy(config)
     evaluate(config, ProcessCrew.open)
     return 0
 
@@ -113,6 +114,14 @@ def result_lines(config: EvalConfig, summary: dict) -> list[str]:
         *([*console.table(PAIR_HEADER, pairs), ""] if pairs else []),
         *([*claims, ""] if claims else []),
     ]
+
+
+def _check_policy(config: EvalConfig) -> None:
+    if LEARNED_SEARCH in config.methods and not (config.policy_folder / "config.json").is_file():
+        raise UsageError(
+            f"{config.policy_folder} holds no search policy: train one with `baton train` and name it with --policy, "
+            f"or leave {LEARNED_SEARCH} out of --methods."
+        )
 
 
 def _run_jobs(config: EvalConfig, folder: RunFolder, jobs: Sequence[Job], done: int, open_crew: OpenCrew) -> None:

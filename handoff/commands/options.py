@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import difflib
 import json
 import types
 import typing
@@ -20,6 +21,8 @@ import yaml
 from robots.errors import UsageError
 
 CONFIG_OPTION = "config_path"
+ALIASES = {"config": CONFIG_OPTION}
+MOST_LISTED = 25
 
 
 def parse_options[T](options: type[T], arguments: Sequence[str]) -> T:
@@ -80,9 +83,9 @@ def _split(arguments: Sequence[str], known: Mapping[str, Any]) -> dict[str, str]
         if not token.startswith("--"):
             raise UsageError(f"Unexpected argument {token!r}: every option is written --name value.")
         name, equals, value = token[2:].partition("=")
-        name = name.replace("-", "_")
+        name = ALIASES.get(name, name.replace("-", "_"))
         if name != CONFIG_OPTION and name not in known:
-            raise UsageError.unknown("option", f"--{name}", [f"--{choice}" for choice in (*known, CONFIG_OPTION)])
+            raise _unknown_option(name, [*known, CONFIG_OPTION])
         if not equals and known.get(name) is bool and (not rest or rest[0].startswith("--")):
             value = "true"
         elif not equals:
@@ -91,6 +94,14 @@ def _split(arguments: Sequence[str], known: Mapping[str, Any]) -> dict[str, str]
             value = rest.pop(0)
         given[name] = value if name == CONFIG_OPTION else _as_yaml(known[name], value)
     return given
+
+
+def _unknown_option(name: str, known: Sequence[str]) -> UsageError:
+    if len(known) <= MOST_LISTED:
+        return UsageError.unknown("option", f"--{name}", [f"--{choice}" for choice in known])
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
+    hint = f" Did you mean {' or '.join(f'--{choice}' for choice in near)}?" if near else ""
+    return UsageError(f"Unknown option '--{name}'.{hint} --help lists all {len(known)} options.")
 
 
 def _as_yaml(kind: object, value: str) -> str:
@@ -148,9 +159,9 @@ def _metavar(kind: object) -> str:
 
 def _default(field: dataclasses.Field[Any]) -> str:
     value = field.default
-    if value in (dataclasses.MISSING, "", None, False):
+    if value is dataclasses.MISSING or value is None or value is False or value == "":
         return ""
-    return f" [{','.join(value) if isinstance(value, tuple) else value}]"
+    return f" [{','.join(map(str, value)) if isinstance(value, tuple) else value}]"
 
 
 def _one_line(error: Exception) -> str:

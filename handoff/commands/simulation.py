@@ -39,9 +39,8 @@ from vla_bridge.skill import GeneralistSkill
 
 WRIST_PX = (168, 168)
 FILM_WRIST_PX = (320, 320)
-FILM_SPECTATOR_PX = (320, 240)
+FILM_SPECTATOR_PX = (428, 320)
 EPOCHS_PER_EPISODE = 10_000
-SHIPPED_POLICY = Path(__file__).parents[2] / "search_policy" / "weights"
 
 
 @contextmanager
@@ -118,9 +117,7 @@ class SimulatedWorld:
         match method:
             case "search+handoff":
                 if self._learned is None:
-                    self._learned = PolicyChooser.load(
-                        Path(self._config.policy) if self._config.policy else SHIPPED_POLICY
-                    )
+                    self._learned = PolicyChooser.load(self._config.policy_folder)
                 return self._learned
             case "sweep+handoff":
                 return SweepChooser(candidate_views(REGION, ViewConfig()))
