@@ -1,0 +1,80 @@
+"""Demonstrations go through a LeRobotDataset on disk and come back unchanged."""
+
+import dataclasses
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "unit" / "search"))
+
+from search_fixtures import KinematicWorld, perfect_detector
+
+from robots.errors import UsageError
+from search_policy.choosers import RandomChooser
+from search_policy.collect import MixtureChooser, balanced_layouts
+from search_policy.config import CollectConfig
+from search_policy.dataset import COLUMNS, frames_of, load_frames, shards, write_shard
+from search_policy.observations import PRIVILEGED_KEYS
+from search_policy.rollout import Rollout, RolloutConfig
+from search_policy.skill import SearchConfig
+from search_policy.viewpoints import ViewConfig, candidate_views
+
+
+@pytest.fixture(scope="module")
+def recorded():
+    rollout = Rollout.build(KinematicWorld(), RandomChooser(), SearchConfig(), RolloutConfig(max_steps=40), seed=0)
+    return [rollout.run("bookshelf_duck", seed, perfect_detector) for seed in range(6)]
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_a_shard_round_trips(recorded, tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_LEROBOT_HOME", str(tmp_path / "home"))
+    write_shard(tmp_path / "data/shard-0000", recorded[:3])
+    write_shard(tmp_path / "data/shard-0001", recorded[3:])
+    assert [path.name for path in shards(tmp_path / "data")] == ["shard-0000", "shard-0001"]
+    loaded, direct = load_frames(tmp_path / "data"), frames_of(recorded)
+    for field in dataclasses.fields(direct):
+        a, b = getattr(loaded, field.name), getattr(direct, field.name)
+        assert a.dtype == b.dtype, field.name
+        np.testing.assert_array_equal(a, b, err_msg=field.name)
+
+
+def test_an_unfinished_shard_does_not_count(tmp_path):
+    (tmp_path / "shard-0003.part").mkdir()
+    assert shards(tmp_path) == []
+    with pytest.raises(UsageError, match="no demonstrations"):
+        load_frames(tmp_path)
+
+
+def test_privileged_columns_cannot_become_policy_inputs():
+    for key in PRIVILEGED_KEYS:
+        assert COLUMNS[key].startswith("privileged.")
+    assert not any("privileged" in column for column in COLUMNS.values() if column.startswith("observation"))
+
+
+def test_demonstrations_are_balanced_over_tasks_and_shelves():
+    config = CollectConfig(episodes=60)
+    layouts = balanced_layouts(config, lambda task, seed: 0 if seed % 10 else seed // 10 % 3)
+    for task in config.tasks:
+        seeds = [layout.seed for layout in layouts if layout.task == task]
+        assert len(set(seeds)) == len(seeds) == 30
+        shelves = [0 if seed % 10 else seed // 10 % 3 for seed in seeds]
+        assert [shelves.count(shelf) for shelf in range(3)] == [10, 10, 10]
+
+
+def test_demonstrations_never_leave_the_training_seeds():
+    with pytest.raises(UsageError, match="99999"):
+        balanced_layouts(CollectConfig(episodes=4, seed=99_999), lambda task, seed: seed % 3)
+
+
+def test_the_mixture_draws_every_searcher():
+    views = candidate_views(KinematicWorld.region, ViewConfig())
+    chooser = MixtureChooser(views, (0.45, 0.45, 0.1))
+    rng, drawn = np.random.default_rng(0), set()
+    for _ in range(60):
+        chooser.reset(rng)
+        drawn.add(type(chooser._chosen).__name__)
+    assert drawn == {"RandomChooser", "CoverageChooser", "SweepChooser"}

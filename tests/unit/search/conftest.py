@@ -1,0 +1,26 @@
+import pathlib
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+
+from search_fixtures import KinematicWorld, perfect_detector
+
+
+@pytest.fixture(scope="session")
+def episodes():
+    """Demonstrations in the kinematic world: 24 layouts, random order."""
+    from search_policy.choosers import RandomChooser
+    from search_policy.rollout import Rollout, RolloutConfig
+    from search_policy.skill import SearchConfig
+
+    rollout = Rollout.build(KinematicWorld(), RandomChooser(), SearchConfig(), RolloutConfig(max_steps=250), seed=0)
+    return [rollout.run("bookshelf_duck", seed, perfect_detector) for seed in range(24)]
+
+
+@pytest.fixture(scope="session")
+def frames(episodes):
+    from search_policy.dataset import frames_of
+
+    return frames_of(episodes)
