@@ -13,7 +13,7 @@ from robots.errors import UsageError
 from robots.types import ActionSpace
 
 TEST_SEED_BASE = 200_000
-SHIPPED_POLICY = Path(__file__).resolve().parents[1] / "search_policy" / "weights"
+SHIPPED_POLICY = Path(__file__).resolve().parents[1] / "search_policy" / "weights" / "bookshelf"
 GENERALIST_ALONE = "generalist"
 LEARNED_SEARCH = "search+handoff"
 METHODS: dict[str, str] = {

@@ -116,7 +116,9 @@ def _false_handoffs(method: dict[str, Any]) -> str:
     count = method["false_handoffs"]
     if count is None:
         return "–"
-    return f"{count} in {method['handoffs']}" if method["handoffs"] else str(count)
+    if method["handoffs"]:
+        return f"{count} in {method['handoffs']}"
+    return _share(method["false_handoff_episodes"], method["episodes"], method["false_handoff_episodes_ci95"])
 
 
 def _wins(pair: dict[str, Any]) -> str:

@@ -89,12 +89,20 @@ def _success(rows: Sequence[EpisodeRecord]) -> dict[str, Any]:
 def _false_handoffs(method: str, rows: Sequence[EpisodeRecord]) -> dict[str, Any]:
     # The generalist alone has no trigger: it is handed the robot whatever is in view, so nothing was claimed.
     if method == GENERALIST_ALONE or _unjudged(rows):
-        return dict.fromkeys(("false_handoffs", "false_handoff_episodes_ci95", "false_handoffs_per_hour_ci95"))
+        names = (
+            "false_handoffs",
+            "false_handoff_episodes",
+            "false_handoff_episodes_ci95",
+            "false_handoffs_per_hour_ci95",
+        )
+        return dict.fromkeys(names)
     events = sum(row.false_handoffs or 0 for row in rows)
+    episodes = sum(bool(row.false_handoffs) for row in rows)
     hours = sum(row.duration_s for row in rows) / 3600.0
     return {
         "false_handoffs": events,
-        "false_handoff_episodes_ci95": _listed(wilson(sum(bool(row.false_handoffs) for row in rows), len(rows))),
+        "false_handoff_episodes": episodes,
+        "false_handoff_episodes_ci95": _listed(wilson(episodes, len(rows))),
         "false_handoffs_per_hour_ci95": _listed(poisson_rate(events, hours)),
     }
 

@@ -11,13 +11,11 @@ from pathlib import Path
 from typing import Protocol
 
 from handoff import console
-from handoff.commands.options import load_yaml, option_lines, parse_options
+from handoff.commands.options import option_lines, parse_options
 from handoff.config import LEARNED_SEARCH, EvalConfig
 from handoff.records import EpisodeRecord, Job
 from handoff.run_folder import CONFIG, REPORT, SUMMARY, VIDEO, RunFolder
 from robots.errors import UsageError
-
-PLACE_OPTIONS = ("--out", "--resume", "--workers")
 
 
 class Crew(Protocol):
@@ -43,7 +41,7 @@ def run(command: str, arguments: Sequence[str]) -> int:
 
     config = parse_options(EvalConfig, arguments)
     if config.resume:
-        config = _stored(config, arguments)
+        config = resumed_config(config, arguments)
     find_task(config.task)
     _check_policy(config)
     evaluate(config, ProcessCrew.open)
@@ -138,15 +136,17 @@ def _open_folder(config: EvalConfig) -> RunFolder:
     return RunFolder.create(Path(out), config.to_dict())
 
 
-def _stored(config: EvalConfig, arguments: Sequence[str]) -> EvalConfig:
-    """The resumed run's own configuration; an option that would change it is refused."""
+def resumed_config(config: EvalConfig, arguments: Sequence[str]) -> EvalConfig:
+    """Return the resumed run's own configuration.
+
+    Raises:
+        UsageError: There is no run, or an option would change it.
+    """
     path = Path(config.out) / CONFIG
     RunFolder.resume(Path(config.out))
-    load_yaml(EvalConfig, path)
     stored = parse_options(EvalConfig, ["--config_path", str(path), "--out", config.out, "--resume"])
-    changed = [text for text in arguments if text.startswith("--") and text.partition("=")[0] not in PLACE_OPTIONS]
-    if changed and replace(config, workers=stored.workers) != stored:
-        raise UsageError(
-            f"A resumed run keeps its own {path}; leave out {changed[0].partition('=')[0]}, or start a new run."
-        )
-    return replace(stored, workers=config.workers or stored.workers)
+    wanted = parse_options(EvalConfig, [*arguments, "--config_path", str(path)])
+    if replace(wanted, workers=stored.workers) != stored:
+        changed = [name for name, value in stored.to_dict().items() if wanted.to_dict()[name] != value]
+        raise UsageError(f"A resumed run keeps its own {path}; leave out --{changed[0]}, or start a new run.")
+    return wanted

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import _thread
 import json
 import os
 import queue
@@ -52,7 +51,8 @@ class Jobs:
                 self._jobs.put(None)
                 return
             self._jobs.put(Job(**json.loads(text)))
-        _thread.interrupt_main()
+        # A real signal, because it also wakes a main thread that waits for its next job.
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
 
 def help_lines(_command: str) -> list[str]:

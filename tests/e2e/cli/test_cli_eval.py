@@ -33,7 +33,7 @@ def start(*arguments):
 
 def rows_of(folder):
     path = folder / "episodes.csv"
-    return list(csv.DictReader(path.open())) if path.is_file() else []
+    return list(csv.DictReader(path.read_text().splitlines())) if path.is_file() else []
 
 
 def wait_for(happened):

@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from handoff import cli
@@ -80,6 +80,7 @@ def test_options_win_over_yaml_and_yaml_over_defaults(tmp_path):
     assert config.methods == EvalConfig().methods
 
 
+@settings(deadline=None)
 @given(st.text(alphabet=st.characters(blacklist_categories=["Cs", "Cc"]), min_size=1, max_size=20))
 def test_texts_are_taken_as_they_are(text):
     if text.startswith(("--", "include")):
@@ -87,6 +88,7 @@ def test_texts_are_taken_as_they_are(text):
     assert parse_options(EvalConfig, ["--out", text]).out == text
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(min_size=1, max_size=12), min_size=1, max_size=4))
 def test_any_arguments_give_a_config_or_one_usage_error(arguments):
     with contextlib.suppress(UsageError):

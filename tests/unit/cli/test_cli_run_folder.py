@@ -6,7 +6,7 @@ import os
 import pytest
 from cli_fakes import open_scripted, record
 
-from handoff.commands.evaluate import evaluate, plan
+from handoff.commands.evaluate import evaluate, plan, resumed_config
 from handoff.commands.options import parse_options
 from handoff.config import EvalConfig
 from handoff.records import COLUMNS
@@ -97,3 +97,18 @@ def test_resuming_gives_the_same_numbers_as_one_go(tmp_path):
     one, two = (json.loads((tmp_path / name / "summary.json").read_text()) for name in ("one", "two"))
     assert one["methods"] == two["methods"]
     assert one["comparisons"] == two["comparisons"]
+
+
+@pytest.mark.parametrize(
+    ("option", "refused"), [("--episodes=3", False), ("--workers=1", False), ("--episodes=5", True)]
+)
+def test_a_resumed_run_keeps_its_own_configuration(tmp_path, option, refused):
+    config = EvalConfig(episodes=3, methods=("generalist",), out=str(tmp_path / "run"))
+    RunFolder.create(tmp_path / "run", config.to_dict())
+    arguments = ["--resume", "--out", config.out, option]
+    given = parse_options(EvalConfig, arguments)
+    if refused:
+        with pytest.raises(UsageError, match="leave out --episodes"):
+            resumed_config(given, arguments)
+    else:
+        assert resumed_config(given, arguments).to_dict()["methods"] == ["generalist"]

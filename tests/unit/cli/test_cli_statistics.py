@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from handoff.statistics import bootstrap_median, compare, mcnemar_exact, poisson_rate, spl, wilcoxon, wilson
@@ -22,6 +22,7 @@ def test_no_trials_have_no_interval():
     assert bootstrap_median([]) is None
 
 
+@settings(deadline=None)  # the first call imports statsmodels
 @given(st.integers(1, 60).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
 def test_wilson_contains_the_share(case):
     successes, trials = case
