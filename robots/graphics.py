@@ -13,6 +13,10 @@ from robots.errors import GraphicsError
 
 LIBRARIES = {"egl": "EGL", "osmesa": "OSMesa"}
 REMEDY = "Install it with: apt-get install -y libegl1 libgl1-mesa-dri"
+TOO_LATE = (
+    "Off-screen rendering does not work: MuJoCo was imported before its graphics backend was chosen, or has no display."
+    " Set MUJOCO_GL=egl before Python starts."
+)
 
 
 def choose_backend() -> str:
@@ -46,10 +50,21 @@ def check_graphics() -> str:
 
         context = mujoco.GLContext(16, 16)
         context.make_current()
+        _draw_nothing()
         context.free()
     except (ImportError, AttributeError, RuntimeError, OSError) as error:
         raise GraphicsError(f"Off-screen rendering with {backend} does not work ({error}). {REMEDY}") from error
     return backend
+
+
+def _draw_nothing() -> None:
+    """Create what MuJoCo draws with: a window library without a display only fails here."""
+    import mujoco
+
+    try:
+        mujoco.MjrContext(mujoco.MjModel.from_xml_string("<mujoco/>"), mujoco.mjtFontScale.mjFONTSCALE_50).free()
+    except mujoco.FatalError as error:
+        raise GraphicsError(TOO_LATE) from error
 
 
 if __name__ == "__main__":

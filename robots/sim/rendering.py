@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import weakref
+
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
 from robots.errors import GraphicsError
-from robots.graphics import REMEDY
+from robots.graphics import REMEDY, TOO_LATE
 from robots.types import Image
 
 TARGET_GROUP = 5  # geom group of the target, so that it can be drawn alone
@@ -43,9 +45,7 @@ class SceneRenderer:
     def close(self) -> None:
         """Free the OpenGL context; a later call creates a new one."""
         if self._context is not None:
-            self._gl.make_current()
-            self._context.free()
-            self._gl.free()
+            self._free()
             self._context = None
 
     def _segment(
@@ -87,7 +87,9 @@ class SceneRenderer:
             self._scene = mujoco.MjvScene(self._model, _MAX_GEOMS)
             for flag in ("SHADOW", "REFLECTION", "SKYBOX", "FOG", "HAZE"):
                 self._scene.flags[getattr(mujoco.mjtRndFlag, f"mjRND_{flag}")] = False
-            self._context = mujoco.MjrContext(self._model, mujoco.mjtFontScale.mjFONTSCALE_50)
+            self._context = _open_context(self._model)
+            self._free = weakref.finalize(self, _free, self._gl, self._context)
+            self._free.atexit = False
             mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)
         else:
             self._gl.make_current()
@@ -101,3 +103,17 @@ def _open_gl(width: int, height: int) -> mujoco.GLContext:
     except (AttributeError, ImportError, RuntimeError, OSError) as error:
         raise GraphicsError(f"Off-screen rendering does not work ({error}). {REMEDY}") from error
     return context
+
+
+def _open_context(model: mujoco.MjModel) -> mujoco.MjrContext:
+    try:
+        return mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_50)
+    except mujoco.FatalError as error:
+        raise GraphicsError(TOO_LATE) from error
+
+
+def _free(gl: mujoco.GLContext, context: mujoco.MjrContext) -> None:
+    """Free a context under its own OpenGL context: MuJoCo's destructor would free in whichever one is current."""
+    gl.make_current()
+    context.free()
+    gl.free()
