@@ -101,6 +101,11 @@ class Comparison:
     steps_difference_ci95: Interval | None
     steps_p: float
 
+    @property
+    def lead(self) -> int:
+        """Layouts that the first method won, less those that it lost."""
+        return self.first_only - self.second_only
+
 
 def compare(
     first: Sequence[bool], second: Sequence[bool], first_steps: Sequence[int | None], second_steps: Sequence[int | None]

@@ -12,7 +12,7 @@ import numpy as np
 from handoff import environment
 from handoff.config import GENERALIST_ALONE, METHODS, EvalConfig
 from handoff.records import EpisodeRecord
-from handoff.statistics import Interval, compare, poisson_rate, spl, wilson
+from handoff.statistics import Comparison, Interval, compare, poisson_rate, spl, wilson
 
 SCHEMA = "baton.summary/1"
 SIGNIFICANCE = 0.05
@@ -128,26 +128,25 @@ def _comparison(first: str, second: str, ran: dict[str, list[EpisodeRecord]]) ->
     left, right = ({row.seed: row for row in ran[name]} for name in (first, second))
     seeds = sorted(left.keys() & right.keys())
     a, b = [left[seed] for seed in seeds], [right[seed] for seed in seeds]
-    found = compare(
-        [bool(row.found) for row in a],
-        [bool(row.found) for row in b],
-        [row.steps_to_find for row in a],
-        [row.steps_to_find for row in b],
-    )
+    steps = [row.steps_to_find for row in a], [row.steps_to_find for row in b]
+    found = compare([bool(row.found) for row in a], [bool(row.found) for row in b], *steps)
     completed = compare([bool(row.completed) for row in a], [bool(row.completed) for row in b], [], [])
-    measures: list[tuple[str, float, float]] = [
-        ("finds the target more often", found.success_p, found.first_only - found.second_only)
-    ]
-    measures += [("completes the task more often", completed.success_p, completed.first_only - completed.second_only)]
-    if GENERALIST_ALONE not in (first, second):
-        measures += [("needs fewer steps to find", found.steps_p, -(found.steps_difference_median or 0.0))]
     return {
         "first": first,
         "second": second,
         "found": asdict(found),
         "completed": {name: getattr(completed, name) for name in ("layouts", "first_only", "second_only", "success_p")},
-        "claims": [text for claim, p, lead in measures for text in _claim(first, second, claim, p, lead)],
+        "claims": _claims(first, second, found, completed),
     }
+
+
+def _claims(first: str, second: str, found: Comparison, completed: Comparison) -> list[str]:
+    claims = _claim(first, second, "finds the target more often", found.success_p, found.lead)
+    claims += _claim(first, second, "completes the task more often", completed.success_p, completed.lead)
+    if GENERALIST_ALONE not in (first, second):
+        faster = -(found.steps_difference_median or 0.0)
+        claims += _claim(first, second, "needs fewer steps to find", found.steps_p, faster)
+    return claims
 
 
 def _claim(first: str, second: str, claim: str, p: float, lead: float) -> list[str]:

@@ -28,7 +28,7 @@ class FitConfig:
     # Number of validation images; their layouts have seeds from 150 000
     validation_images: int = 1500
     # Side of the square wrist image [px]
-    wrist_px: int = 84
+    wrist_px: int = 168
     # Folder of the weights and the card; the shipped ones when empty
     out: str = ""
 

@@ -86,14 +86,19 @@ def _split(arguments: Sequence[str], known: Mapping[str, Any]) -> dict[str, str]
         name = ALIASES.get(name, name.replace("-", "_"))
         if name != CONFIG_OPTION and name not in known:
             raise _unknown_option(name, [*known, CONFIG_OPTION])
-        if not equals and known.get(name) is bool and (not rest or rest[0].startswith("--")):
-            value = "true"
-        elif not equals:
-            if not rest or rest[0].startswith("--"):
-                raise UsageError(f"Option --{name} needs a value.")
-            value = rest.pop(0)
+        if not equals:
+            value = _next_value(name, rest, flag=known.get(name) is bool)
         given[name] = value if name == CONFIG_OPTION else _as_yaml(known[name], value)
     return given
+
+
+def _next_value(name: str, rest: list[str], *, flag: bool) -> str:
+    """Take the option's value from the rest of the arguments; a flag may go without one."""
+    if rest and not rest[0].startswith("--"):
+        return rest.pop(0)
+    if flag:
+        return "true"
+    raise UsageError(f"Option --{name} needs a value.")
 
 
 def _unknown_option(name: str, known: Sequence[str]) -> UsageError:
@@ -142,14 +147,19 @@ def _check_keys(options: type[Any], values: Mapping[str, Any], path: Path, prefi
         if key not in names:
             raise UsageError.unknown("key", f"{prefix}{key}", [prefix + name for name in names], where=str(path))
         kind = _without_none(hints[key])
-        if dataclasses.is_dataclass(kind):
-            if not isinstance(value, dict):
-                raise UsageError(f"{prefix}{key} in {path} must hold `key: value` lines, not {value!r}.")
+        if dataclasses.is_dataclass(kind) and isinstance(value, dict):
             _check_keys(typing.cast("type[Any]", kind), value, path, f"{prefix}{key}.")
-        elif typing.get_origin(kind) is tuple and not isinstance(value, list):
-            raise UsageError(f"{prefix}{key} in {path} must be a list, for instance [{value}].")
-        elif kind is str and not isinstance(value, str):
-            raise UsageError(f"{prefix}{key} in {path} must be text; write it in quotes: '{value}'.")
+        else:
+            _check_kind(kind, value, f"{prefix}{key} in {path}")
+
+
+def _check_kind(kind: object, value: object, where: str) -> None:
+    if dataclasses.is_dataclass(kind):
+        raise UsageError(f"{where} must hold `key: value` lines, not {value!r}.")
+    if typing.get_origin(kind) is tuple and not isinstance(value, list):
+        raise UsageError(f"{where} must be a list, for instance [{value}].")
+    if kind is str and not isinstance(value, str):
+        raise UsageError(f"{where} must be text; write it in quotes: '{value}'.")
 
 
 def _metavar(kind: object) -> str:
