@@ -61,7 +61,7 @@ class AuthorityConfig:
     silence_timeout_s: float = 2.0
     no_progress_s: float = 10.0
     lost_timeout_s: float = 3.0
-    held_s: float = 3.0
+    held_s: float = 6.0
     still_s: float = 0.2
     cooldown_s: float = 1.0
     max_grasps: int = 3
@@ -156,8 +156,9 @@ def _verify(status: Status, inputs: Inputs, now: float, config: AuthorityConfig)
         return cause
     if inputs.decision.state is TriggerState.REJECTED:
         return _judged(CauseName.REJECTED, inputs)
-    if cause := _expired(CauseName.VERIFY_TIMEOUT, now - status.since_s, config.verify_timeout_s):
-        return cause
+    if now - status.since_s >= config.verify_timeout_s:
+        missing = inputs.decision.detail or "more evidence needed"
+        return Cause(CauseName.VERIFY_TIMEOUT, f"evidence {inputs.decision.evidence_nats:.2f} nats, {missing}")
     return _judged(CauseName.CONFIRMED, inputs) if inputs.decision.state is TriggerState.CONFIRMED else None
 
 
@@ -247,7 +248,7 @@ def _stale_detector(inputs: Inputs, config: AuthorityConfig) -> Cause | None:
 
 
 def _judged(name: CauseName, inputs: Inputs) -> Cause:
-    return Cause(name, f"evidence {inputs.decision.evidence_nats:.2f} nats {inputs.decision.detail}".strip())
+    return Cause(name, f"evidence {inputs.decision.evidence_nats:.2f} nats")
 
 
 def _expired(name: CauseName, value: float, bound: float) -> Cause | None:

@@ -57,6 +57,6 @@ def missing_guard(target: Detection, frame: DetectionFrame, still_s: float, conf
         and abs(v - config.center_uv[1]) <= config.window_uv[1],
         f"covers {area:.4f} of the image": config.area_min <= area <= config.area_max,
         f"{margin:.0f} px from the border": margin >= config.border_px,
-        f"at rest for {still_s:.2f} s": still_s >= config.still_s,
+        f"at rest for only {still_s:.2f} s": still_s >= config.still_s,
     }
     return next((name for name, holds in guards.items() if not holds), "")

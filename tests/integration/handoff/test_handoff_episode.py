@@ -29,7 +29,7 @@ TASK = Task("bookshelf", "pineapple", "pick up the pineapple")
 DT_S = 1.0 / 15.0
 TARGET_RAD = 0.5
 READY = SkillHealth(SkillState.READY)
-CONFIG = ControllerConfig(authority=AuthorityConfig(hold_timeout_s=4.0, no_progress_s=5.0))
+CONFIG = ControllerConfig(authority=AuthorityConfig(hold_timeout_s=4.0, no_progress_s=5.0, held_s=3.0))
 
 
 class FakeSkill:

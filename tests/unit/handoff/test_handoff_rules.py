@@ -51,7 +51,7 @@ def cause(before, inputs, config=CONFIG):
 
 REST = {"still_s": 0.5}
 FAILED, DONE, WARMING, EXHAUSTED = health("failed"), health("done"), health("warming"), health("exhausted")
-HELD, EMPTY, OPEN = (GraspReport(GraspState(name), 2.99) for name in ("held", "empty", "open"))
+HELD, EMPTY, OPEN = (GraspReport(GraspState(name), 5.99) for name in ("held", "empty", "open"))
 LOST = {"lost_since_s": NOW - 3.0}
 
 # phase, seconds in it, inputs that differ from calm, fields of the status, expected cause
@@ -109,7 +109,7 @@ TABLE = [
     ("grasp", 1.0, {}, LOST, None),
     ("grasp", 1.0, {"target_missing": True}, {}, None),
     ("grasp", 1.0, {"grasp": HELD}, {}, None),
-    ("grasp", 1.0, {"grasp": GraspReport(GraspState.HELD, 3.0)}, {}, "object_held"),
+    ("grasp", 1.0, {"grasp": GraspReport(GraspState.HELD, 6.0)}, {}, "object_held"),
     ("grasp", 1.0, {"grasp": GraspReport(GraspState.EMPTY, 9.0)}, {}, None),
     ("grasp", 20.0, {"still_s": 9.9}, {}, None),
     ("grasp", 20.0, {"still_s": 10.0}, {}, "no_progress"),
