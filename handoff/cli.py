@@ -18,6 +18,7 @@ COMMANDS = {
     "eval": ("evaluate", "the same for any number of layouts and methods"),
     "train": ("train", "train a search policy in simulation"),
     "serve": ("serve", "run the policy server for a generalist"),
+    "fit-detector": ("fit_detector", "fit the colour-shape detector of a task to auto-labelled renders"),
     "doctor": ("doctor", "check graphics, versions, weights and ports, with a remedy for each failure"),
     "version": ("version", "print the versions that shape results"),
 }
