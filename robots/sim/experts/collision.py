@@ -30,12 +30,14 @@ class ArmIndices:
         joints: Addresses of the seven joints in qpos.
         fingers: Addresses of the two finger joints in qpos.
         arm_geoms: Ids of every geom of the arm, hand and fingers.
+        hand_geoms: Ids of the hand's and the fingers' geoms.
         finger_geoms: Ids of the fingers' geoms.
     """
 
     joints: tuple[int, ...]
     fingers: tuple[int, ...]
     arm_geoms: frozenset[int]
+    hand_geoms: frozenset[int]
     finger_geoms: frozenset[int]
 
     @classmethod
@@ -43,10 +45,12 @@ class ArmIndices:
         """Look the arm up by name."""
         bodies = {model.body(name).id for name in ("base", "hand", *(f"link{i}" for i in range(1, 8)))}
         fingers = {model.body(name).id for name in arm.FINGER_JOINTS}
+        hand = fingers | {model.body("hand").id}
         return cls(
             joints=tuple(int(model.joint(name).qposadr[0]) for name in arm.JOINT_NAMES),
             fingers=tuple(int(model.joint(name).qposadr[0]) for name in arm.FINGER_JOINTS),
             arm_geoms=frozenset(i for i in range(model.ngeom) if int(model.geom_bodyid[i]) in bodies | fingers),
+            hand_geoms=frozenset(i for i in range(model.ngeom) if int(model.geom_bodyid[i]) in hand),
             finger_geoms=frozenset(i for i in range(model.ngeom) if int(model.geom_bodyid[i]) in fingers),
         )
 
@@ -74,17 +78,28 @@ class CollisionChecker:
             q_rad: Joint positions.
             target: Which contacts with the target are allowed.
         """
+        contacts = self._contacts(q_rad)
+        return all(self._allowed(first, second, target) for first, second in contacts)
+
+    def hand_free(self, q_rad: Float, target: TargetContact = TargetContact.NONE) -> bool:
+        """Return whether hand and fingers, whatever the rest of the arm does, stay clear of everything."""
+        contacts = self._contacts(q_rad)
+        hand = self._indices.hand_geoms
+        return all(self._allowed(first, second, target) for first, second in contacts if hand & {first, second})
+
+    def path_free(self, path_rad: Float, target: TargetContact = TargetContact.NONE) -> bool:
+        """Return whether every posture of a path (m, 7) is free."""
+        return all(self.free(q, target) for q in path_rad)
+
+    def _contacts(self, q_rad: Float) -> list[list[int]]:
+        """Return the pairs of geoms in contact at `q_rad` with open fingers."""
         self._data.qpos[list(self._indices.joints)] = q_rad
         self._data.qpos[list(self._indices.fingers)] = arm.FINGER_STROKE_M
         mujoco.mj_kinematics(self._model, self._data)
         mujoco.mj_comPos(self._model, self._data)
         mujoco.mj_collision(self._model, self._data)
-        contacts = self._data.contact.geom[: self._data.ncon]
-        return all(self._allowed(int(first), int(second), target) for first, second in contacts)
-
-    def path_free(self, path_rad: Float, target: TargetContact = TargetContact.NONE) -> bool:
-        """Return whether every posture of a path (m, 7) is free."""
-        return all(self.free(q, target) for q in path_rad)
+        pairs: list[list[int]] = self._data.contact.geom[: self._data.ncon].tolist()
+        return pairs
 
     def _allowed(self, first: int, second: int, target: TargetContact) -> bool:
         geoms = {first, second}

@@ -13,8 +13,10 @@ from robots.sim.objects import CLASSES
 from robots.types import Float
 
 MAX_WIDTH_M = 0.078  # of the gripper's 85 mm, the rest is clearance
-YAWS_RAD = np.radians([0, 12, -12, 24, -24, 36, -36, 48, -48])
-PITCHES_RAD = np.radians([0, 12, 24, 36, -10])
+YAWS_RAD = np.radians(np.arange(-56, 57, 8))
+# Downward pitch and the side of the hand that is up: 1 for the wrist camera's, -1 for the other one. The bracket lets
+# the arm follow no other pairs into a shelf.
+_TILTS = tuple((np.radians(pitch), side) for pitch, side in ((0, 1), (0, -1), (12, -1), (24, -1), (36, -1), (-10, 1)))
 
 # Where a class can be taken at scale 1, best first: centre in the object's frame, half lengths of its ellipse [m].
 _POINTS = {
@@ -46,17 +48,18 @@ def candidate_grasps(item: ObjectSpec, object_to_world: Float) -> Iterator[Grasp
     heading = float(np.arctan2(object_to_world[1, 0], object_to_world[0, 0]))
     for offset, long_half, short_half in _points(item):
         point = object_to_world[:3, 3] + object_to_world[:3, :3] @ offset
-        for yaw, pitch in _directions(point):
+        for yaw, pitch, side in _directions(point):
             if _width(yaw + np.pi / 2 - heading, long_half, short_half) > MAX_WIDTH_M:
                 continue
             approach = np.array([np.cos(pitch) * np.cos(yaw), np.cos(pitch) * np.sin(yaw), -np.sin(pitch)])
-            yield from (Grasp(_pose(point, approach, side), approach) for side in (1.0, -1.0))
+            yield Grasp(_pose(point, approach, side), approach)
 
 
-def _directions(point: Float) -> list[tuple[float, float]]:
-    """Return approach yaws and downward pitches [rad], the least turned from the arm's own direction first."""
+def _directions(point: Float) -> list[tuple[float, float, int]]:
+    """Return yaw, downward pitch [rad] and upper side, the least turned from the arm's own direction first."""
     outward = float(np.arctan2(point[1], point[0]))
-    return sorted(product(YAWS_RAD, PITCHES_RAD), key=lambda pair: abs(pair[0] - 0.5 * outward) + abs(pair[1]))
+    every = [(float(yaw), float(pitch), side) for yaw, (pitch, side) in product(YAWS_RAD, _TILTS)]
+    return sorted(every, key=lambda way: abs(way[0] - 0.5 * outward) + abs(way[1]))
 
 
 def _points(item: ObjectSpec) -> list[tuple[Float, float, float]]:
@@ -71,7 +74,7 @@ def _width(angle_rad: float, long_half: float, short_half: float) -> float:
     return 2.0 * float(np.hypot(long_half * np.cos(angle_rad), short_half * np.sin(angle_rad)))
 
 
-def _pose(point: Float, approach: Float, side: float) -> Float:
+def _pose(point: Float, approach: Float, side: int) -> Float:
     up = side * (np.array([0.0, 0.0, 1.0]) - approach * approach[2])
     x = up / np.linalg.norm(up)
     pose = np.eye(4)

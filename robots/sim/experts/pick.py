@@ -15,7 +15,8 @@ from robots.types import Float
 
 CLOSE_STEPS = 9
 OPEN_STEPS = 3
-LIFTS_M = (0.10, 0.085)
+LIFTS_M = (0.10, 0.085, 0.065)  # the lowest one still clears what counts as lifted
+LEVEL = np.array([1.0, 1.0, 0.0])
 OUTSIDE_M = 0.04
 LINE_STEP_M = 0.012
 MAX_JUMP_RAD = 0.25
@@ -83,6 +84,8 @@ def plan_pick(
     """
     for grasp in grasps:
         for goal in kinematics.solutions(grasp.pose, [q_rad, home_rad], rng, restarts=config.starts):
+            if not checker.hand_free(goal, TargetContact.FINGERS):
+                break  # the hand is at the same place in every other solution
             plan = _plan_from_goal(q_rad, home_rad, goal, grasp, checker, kinematics, config, rng)
             if plan is not None:
                 return plan
@@ -120,14 +123,14 @@ def _carry(
     kinematics: ArmKinematics,
     rng: np.random.Generator,
 ) -> tuple[Float, Float] | None:
-    """Return the paths up and out of the shelf, the highest free lift first, or None."""
+    """Return the paths up and level out of the shelf, the highest free lift first, or None."""
     for height in LIFTS_M:
         lift = _line(goal, grasp.pose, np.array([0.0, 0.0, height]), kinematics, rng)
         if lift is None or not checker.path_free(lift[::2], TargetContact.ANY):
             continue
         lifted = grasp.pose.copy()
         lifted[2, 3] += height
-        out = _line(lift[-1], lifted, back_m, kinematics, rng)
+        out = _line(lift[-1], lifted, back_m * LEVEL, kinematics, rng)
         if out is not None and checker.path_free(out[::2], TargetContact.ANY):
             return lift, out
     return None
