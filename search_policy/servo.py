@@ -38,6 +38,8 @@ class FixationConfig:
     fixation_uv: tuple[float, float] = (0.5, 0.5)
     # Largest distance of the centre from there, as a fraction of the image height
     tolerance: float = 0.08
+    # Once within it, the camera rests until the centre is off by this many times the tolerance
+    release: float = 1.6
     # Handoff range of the target's apparent size: the box's longer side as a fraction of the image height
     size_range: tuple[float, float] = (0.14, 0.6)
     # Distance from which the target is looked at, estimated as if it stood in the middle of the shelf's depth [m]
@@ -58,6 +60,8 @@ class FixationConfig:
     def __post_init__(self) -> None:
         if not 0.0 < self.size_range[0] < self.size_range[1]:
             raise UsageError("fixation: size_range must be two rising fractions above 0.")
+        if self.release < 1.0:
+            raise UsageError("fixation: release must be at least 1.")
         if not all(0.1 <= value <= 0.9 for value in self.fixation_uv):
             raise UsageError("fixation: fixation_uv must lie within 0.1 and 0.9.")
 
@@ -88,6 +92,7 @@ class FixationSkill:
         self._region = region
         self._intrinsics = intrinsics
         self._camera = camera
+        self._slack = self.config.release * self.config.tolerance
         self._box = camera_box(region, self.config.views)
         self._mover = Mover(region, self.config.mover, control_hz=control_hz, camera=camera)
         self._epoch: int | None = None
@@ -117,8 +122,7 @@ class FixationSkill:
         if self._health.state is SkillState.FAILED or self._target is None:
             return None
         self._steps += 1
-        self._mover.start(self._goal(observation))
-        twist = self._mover.twist(observation)
+        twist = self._twist(observation)
         self._seq += 1
         action = Action(ActionSpace.CARTESIAN_VELOCITY, twist, gripper=0.0)
         return Command(lease.holder, lease.epoch, self._seq, observation.captured_at_s, action)
@@ -133,6 +137,7 @@ class FixationSkill:
         self._frame_id: int | None = None
         self._steps = self._missed = self._held = 0
         self._size = 0.0
+        self._resting = False
         self._poses: OrderedDict[int, Float] = OrderedDict()
         self._health = SkillHealth(SkillState.WARMING, "no detection yet")
 
@@ -157,7 +162,9 @@ class FixationSkill:
             return
         self._missed = 0
         self._track(detection, frame)
-        self._held = self._held + 1 if self._fixated(detection, frame) else 0
+        fixated = self._fixated(detection, frame)
+        self._held = self._held + 1 if fixated else 0
+        self._resting = fixated or (self._resting and self._offset(detection, frame) <= self._slack)
         done = self._held >= self.config.hold_frames
         self._health = SkillHealth(SkillState.DONE, "fixated") if done else SkillHealth(SkillState.READY)
 
@@ -182,12 +189,24 @@ class FixationSkill:
         left, top, right, bottom = detection.box_xyxy_px
         self._size = max(right - left, bottom - top) / frame.height_px
 
-    def _fixated(self, detection: Detection, frame: DetectionFrame) -> bool:
+    def _offset(self, detection: Detection, frame: DetectionFrame) -> float:
+        """Return the distance of the box's centre from where it is to be, as a fraction of the image height."""
         x, y = detection.center_px
         u, v = self.config.fixation_uv
-        offset = np.hypot(x - u * frame.width_px, y - v * frame.height_px) / frame.height_px
+        return float(np.hypot(x - u * frame.width_px, y - v * frame.height_px)) / frame.height_px
+
+    def _fixated(self, detection: Detection, frame: DetectionFrame) -> bool:
+        offset = self._offset(detection, frame)
         large_enough = self._size >= self.config.size_range[0] or self._steps >= self.config.patience_steps
-        return bool(offset <= self.config.tolerance) and large_enough and self._size <= self.config.size_range[1]
+        return offset <= self.config.tolerance and large_enough and self._size <= self.config.size_range[1]
+
+    def _twist(self, observation: Observation) -> Float:
+        """Return the twist (6,) towards the goal, or none at all while resting: chasing the last pixel never ends."""
+        if self._resting:
+            self._mover.stop()
+            return np.zeros(6)
+        self._mover.start(self._goal(observation))
+        return self._mover.twist(observation)
 
     def _goal(self, observation: Observation) -> Float:
         """Return the camera pose to go to: facing the target from the front, no closer than its size asks for."""

@@ -14,8 +14,9 @@ LEAST_SHARE = 0.25  # of the target's visible pixels that the trigger's box must
 class SimulationJudge:
     """Satisfies `handoff.judge.Judge` for one episode of a simulated robot."""
 
-    def __init__(self, robot: MujocoRobot, truth: PrivilegedView) -> None:
+    def __init__(self, robot: MujocoRobot, truth: PrivilegedView, oracle_steps: int | None = None) -> None:
         self._robot, self._truth = robot, truth
+        self._oracle_steps = oracle_steps
         self._collision_steps = 0
 
     def target_seen(self, box_xyxy_px: Box | None) -> bool:
@@ -37,5 +38,5 @@ class SimulationJudge:
         return self._collision_steps > before
 
     def oracle_steps(self) -> int | None:
-        """Not known yet: the shortest search would need every view's motion and visibility."""
-        return None
+        """Control periods of the oracle's search in this layout; see `handoff.commands.oracle`."""
+        return self._oracle_steps

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handoff.clock import MonotonicClock, SimulatedClock
+from handoff.commands.oracle import OracleSearch
 from handoff.commands.sim_judge import SimulationJudge
 from handoff.config import GENERALIST_ALONE, EvalConfig
 from handoff.controller import AuthorityConfig, ControllerConfig, run_episode
@@ -75,6 +76,7 @@ class SimulatedWorld:
         self._generalist = TracedSkill(GeneralistSkill(client, description, self._privileged_state))
         self._detector = ColorShapeDetector.shipped()
         self._truth = PrivilegedView(self._robot)
+        self._oracle = OracleSearch(self._robot.config, self._detector, ControllerConfig())
         self._learned: Chooser | None = None
         self._episodes = 0
 
@@ -86,9 +88,12 @@ class SimulatedWorld:
         """
         self._episodes += 1
         spec = sample_episode(self._config.task, job.seed, absent=self._config.absent)
+        oracle_steps = self._oracle.steps(spec)
         self._robot.reset(spec)
         config = ControllerConfig(authority=AuthorityConfig(search=job.method != GENERALIST_ALONE))
-        with EpisodeLog(self._folder, job, SimulationJudge(self._robot, self._truth), self._filming()) as log:
+        with EpisodeLog(
+            self._folder, job, SimulationJudge(self._robot, self._truth, oracle_steps), self._filming()
+        ) as log:
             outcome = run_episode(
                 self._robot,
                 self._skills(job, config),

@@ -224,3 +224,18 @@ def test_a_new_lease_starts_a_new_fixation():
     world = KinematicWorld()
     skill.propose(world.observe(), None, Lease(Holder.SEARCH, 9))
     assert skill.health().state is SkillState.WARMING
+
+
+def test_a_fixated_camera_rests_until_the_target_moves_away():
+    world, skill, _ = fixate(np.array([0, 0.15, 0]))
+    detect = perfect_detector(world, TASK, None)
+
+    def twist():
+        return skill.propose(world.observe(), detect(world.observe()), LEASE).action.values
+
+    for _ in range(10):
+        assert not twist().any()
+        world.act(None)
+    world.target = world.target + np.array([0.0, 0.12, 0.0])
+    world.act(None)
+    assert twist().any()
