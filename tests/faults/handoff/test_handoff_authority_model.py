@@ -208,6 +208,13 @@ def test_a_pending_lease_is_granted_under_its_own_epoch_or_never(graph):
             assert after.lease.holder is Holder.GATE
 
 
+def test_exactly_the_waiting_phases_name_the_next_holder(model):
+    config, graph = model
+    waiting = {Phase.PREFETCH: Holder.VLA} | ({Phase.HOLD: Holder.SEARCH} if config.search else {})
+    for status in graph:
+        assert (status.pending.holder if status.pending else None) == waiting.get(status.phase)
+
+
 def test_the_robot_passes_to_another_skill_only_through_the_gate_and_at_rest(graph):
     for status, inputs, after, _, _ in edges(graph):
         if after.lease.holder not in (status.lease.holder, Holder.GATE):
