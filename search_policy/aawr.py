@@ -85,7 +85,7 @@ class Learner:
         self.config = config
         self.actor = Actor(spec)
         self.critic = Critic(spec)
-        self.target = copy.deepcopy(self.critic).requires_grad_(requires_grad=False)
+        self.target = copy.deepcopy(self.critic).requires_grad_(requires_grad=False).eval()
         self.scale = RunningScale()
         head = [value for name, value in self.actor.named_parameters() if not name.startswith("encoder.")]
         self.actor_optimizer = torch.optim.AdamW(head, config.learning_rate, weight_decay=config.weight_decay)
@@ -96,22 +96,20 @@ class Learner:
         if self.config.method == "bc":
             return self._update_actor(batch, torch.ones_like(batch.reward))
         metrics = self._update_critic(batch)
-        with torch.no_grad():
-            advantage = self.advantage(batch)
+        advantage = self.advantage(batch)
         weight = advantage_weights(advantage, self.scale.update(advantage), self.config.beta, self.config.weight_clip)
         metrics |= self._update_actor(batch, weight / weight.mean())
         return metrics | {"advantage_scale": self.scale.value, "sample_size": float(effective_sample_size(weight))}
 
     @torch.no_grad()
     def advantage(self, batch: DecisionBatch) -> Tensor:
-        """Return A = (1 - mix) min_i Qtarget_i + mix G - V, (b,).
+        """Return A = (1 - mix) min_i Qtarget_i + mix G - Vtarget, (b,): targets drop no units.
 
         With mix 0 it is AAWR's (arXiv 2512.01188); with mix 1 the observed return G of AWR (arXiv 1910.00177), eq. 6.
         """
-        state = batch.state.detached()
+        state, mix = batch.state.detached(), self.config.return_mix
         q_target = self.target.q_values(batch.privileged, state, batch.action, batch.hint).min(dim=0).values
-        mix = self.config.return_mix
-        value = self.critic.value(batch.privileged, state)
+        value = self.target.value(batch.privileged, state)
         return (1.0 - mix) * q_target + mix * batch.return_to_go - value
 
     def _update_critic(self, batch: DecisionBatch) -> dict[str, float]:

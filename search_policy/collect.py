@@ -6,7 +6,6 @@ import itertools
 import multiprocessing
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -25,14 +24,7 @@ from search_policy.world import DetectorFactory, SegmentationDetector
 
 DEMONSTRATION_NOISE = 0.8
 SHELVES = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """One demonstration to record."""
-
-    task: str
-    seed: int
+SEEDS_PER_SHARD = 2000
 
 
 class MixtureChooser:
@@ -62,37 +54,49 @@ class MixtureChooser:
         return self._chosen.choose(state)
 
 
-def balanced_layouts(config: CollectConfig, shelf_of: Callable[[str, int], int] = target_shelf) -> list[Layout]:
-    """Return `config.episodes` layouts: tasks in turn, and for each task the target's shelves in turn.
+def shard_layouts(
+    config: CollectConfig, shard: int, shelf_of: Callable[[str, int], int | None]
+) -> Iterator[tuple[str, int]]:
+    """Yield (task, seed) for every demonstration of a shard: tasks in turn, and for each the target's shelves in turn.
 
     Args:
-        config: Tasks, first seed and number.
-        shelf_of: The shelf on which a layout's target stands.
+        config: Tasks and first seed.
+        shard: Its number; every shard draws from a block of seeds of its own.
+        shelf_of: The shelf of a layout's target, or None for a layout that is not wanted.
 
     Raises:
-        UsageError: The seeds would leave the training range.
+        UsageError: The shard's seeds would leave the training range.
     """
-    streams = {task: _balanced_seeds(task, config.seed, shelf_of) for task in config.tasks}
-    turns = itertools.islice(itertools.cycle(config.tasks), config.episodes)
-    layouts = [Layout(task, next(streams[task])) for task in turns]
-    if max(layout.seed for layout in layouts) not in TRAIN_SEEDS or config.seed < 0:
-        raise UsageError(f"collect: layout seeds must stay within 0 and {TRAIN_SEEDS[-1]}; begin at a smaller seed.")
-    return layouts
+    first = config.seed + shard * SEEDS_PER_SHARD
+    if first not in TRAIN_SEEDS or first + SEEDS_PER_SHARD - 1 not in TRAIN_SEEDS:
+        raise UsageError(f"collect: shard {shard} needs layouts from seed {first}; the last one is {TRAIN_SEEDS[-1]}.")
+    streams = [_balanced_seeds(task, first, shelf_of) for task in config.tasks]
+    count = min(config.shard_episodes, config.episodes - shard * config.shard_episodes)
+    for task, stream in itertools.islice(itertools.cycle(zip(config.tasks, streams, strict=True)), count):
+        yield task, next(stream)
 
 
 def collect_shard(
-    folder: Path, layouts: list[Layout], config: CollectConfig, search: SearchConfig, detector: DetectorFactory | None
-) -> tuple[int, int]:
-    """Record one shard in a world of its own and return (decisions, found)."""
+    folder: Path, shard: int, config: CollectConfig, search: SearchConfig, detector: DetectorFactory | None
+) -> int:
+    """Record one shard in a world of its own and return its number of decisions."""
     world = SimulatedWorld((config.wrist_px, config.wrist_px))
+
+    def shelf_of(task: str, seed: int) -> int | None:
+        if config.hidden_only:
+            world.reset(task, seed)
+            if world.truth().visible_px > 0:
+                return None
+        return target_shelf(task, seed)
+
     chooser = MixtureChooser(candidate_views(world.region, search.views), config.mixture)
     limits = RolloutConfig(max_steps=config.max_steps, action_noise=config.action_noise)
-    rollout = Rollout.build(world, chooser, search, limits, seed=layouts[0].seed)
+    rollout = Rollout.build(world, chooser, search, limits, seed=config.seed + shard)
     detector = detector or SegmentationDetector(config.miss_rate, config.false_rate)
-    episodes = [rollout.run(layout.task, layout.seed, detector) for layout in layouts]
+    episodes = [rollout.run(task, seed, detector) for task, seed in shard_layouts(config, shard, shelf_of)]
     world.close()
     write_shard(folder, episodes)
-    return sum(len(episode.decisions) - 1 for episode in episodes), sum(episode.found for episode in episodes)
+    return sum(len(episode.decisions) - 1 for episode in episodes)
 
 
 def collect(config: CollectConfig, search: SearchConfig, root: Path, detector: DetectorFactory | None = None) -> None:
@@ -109,35 +113,34 @@ def collect(config: CollectConfig, search: SearchConfig, root: Path, detector: D
     """
     if config.detector != "segmentation" and detector is None:
         raise UsageError(f"collect: the detector {config.detector!r} must be passed in.")
-    layouts = balanced_layouts(config)
     root.mkdir(parents=True, exist_ok=True)
     done = {path.name for path in shards(root)}
-    jobs = {
-        f"shard-{number:04d}": layouts[start : start + config.shard_episodes]
-        for number, start in enumerate(range(0, len(layouts), config.shard_episodes))
-    }
-    waiting = {name: job for name, job in jobs.items() if name not in done}
+    jobs = {number: f"shard-{number:04d}" for number in range(-(-config.episodes // config.shard_episodes))}
+    waiting = {number: name for number, name in jobs.items() if name not in done}
     context = multiprocessing.get_context("spawn")
     with (
         ProcessPoolExecutor(min(config.workers, max(len(waiting), 1)), mp_context=context) as pool,
-        tqdm(total=len(layouts), desc="demonstrations", disable=None) as bar,
+        tqdm(total=len(jobs), initial=len(jobs) - len(waiting), desc="shards", disable=None) as bar,
     ):
-        bar.update(len(layouts) - sum(map(len, waiting.values())))
-        futures = {
-            pool.submit(collect_shard, root / name, job, config, search, detector): len(job)
-            for name, job in waiting.items()
-        }
+        futures = [
+            pool.submit(collect_shard, root / name, number, config, search, detector)
+            for number, name in waiting.items()
+        ]
         for future in as_completed(futures):
             future.result()
-            bar.update(futures[future])
+            bar.update()
 
 
-def _balanced_seeds(task: str, first: int, shelf_of: Callable[[str, int], int]) -> Iterator[int]:
+def _balanced_seeds(task: str, first: int, shelf_of: Callable[[str, int], int | None]) -> Iterator[int]:
     """Yield rising seeds; those whose shelf has had its turn wait in a queue for the next round."""
     waiting: list[list[int]] = [[] for _ in range(SHELVES)]
-    seeds = itertools.count(first)
+    seeds = iter(range(first, first + SEEDS_PER_SHARD))
     for wanted in itertools.cycle(range(SHELVES)):
         while not waiting[wanted]:
-            seed = next(seeds)
-            waiting[shelf_of(task, seed)].append(seed)
+            seed = next(seeds, None)
+            if seed is None:
+                raise UsageError(f"collect: {SEEDS_PER_SHARD} layouts of {task} are too few for one shard.")
+            shelf = shelf_of(task, seed)
+            if shelf is not None:
+                waiting[shelf].append(seed)
         yield waiting[wanted].pop(0)

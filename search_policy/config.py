@@ -24,11 +24,13 @@ class NetworkConfig:
     """Widths of the networks."""
 
     # Width of the image embedding
-    embedding: int = 64
+    embedding: int = 32
     # Width of the actor's layers
     actor: int = 128
     # Width of the critics' layers
     critic: int = 256
+    # Share of hidden units dropped while training
+    dropout: float = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,8 @@ class CollectConfig:
     workers: int = 2
     # Detector: segmentation (true mask with injected errors, fast) or color_shape (must be passed in)
     detector: str = "segmentation"
+    # Leave out layouts whose target is seen from the start: they hold nothing to choose
+    hidden_only: bool = True
     # Width and height of the wrist image in the simulation; the actor sees it downsampled to 84
     wrist_px: int = 168
     # Share of detections that the segmentation detector misses, and of frames with a false one
@@ -81,11 +85,11 @@ class TrainConfig:
     # Seed of initialisation and sampling
     seed: int = 0
     # Updates of the image encoder on auto-labelled frames, before actor and critic
-    pretrain_updates: int = 600
+    pretrain_updates: int = 400
     # Frames per encoder update
     pretrain_batch: int = 128
     # Updates of critic and actor
-    updates: int = 4000
+    updates: int = 1500
     # Decisions per update
     batch_size: int = 256
     # Learning rate of every optimiser (Adam)

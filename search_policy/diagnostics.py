@@ -19,7 +19,7 @@ def rank_correlations(learner: Learner, held_out: DecisionSource) -> dict[str, f
     """
     batch = held_out.everything()
     q = learner.target.q_values(batch.privileged, batch.state, batch.action, batch.hint).min(dim=0).values
-    value = learner.critic.value(batch.privileged, batch.state)
+    value = learner.target.value(batch.privileged, batch.state)
     return {
         "advantage_return": spearman(q - value, batch.return_to_go - value),
         "q_return": spearman(q, batch.return_to_go),

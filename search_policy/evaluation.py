@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,11 @@ class Method:
         """
         if self.folder:
             return PolicyChooser.load(Path(self.folder))
-        scripted = {"sweep": SweepChooser(views), "coverage": CoverageChooser(), "random": RandomChooser()}
+        scripted: dict[str, Chooser] = {
+            "sweep": SweepChooser(views),
+            "coverage": CoverageChooser(),
+            "random": RandomChooser(),
+        }
         if self.name not in scripted:
             raise UsageError.unknown("search method", self.name, scripted)
         return scripted[self.name]
@@ -69,8 +73,8 @@ class EvaluationConfig:
     seeds: tuple[int, ...]
     max_steps: int = 400
     wrist_px: int = 168
-    search: SearchConfig = SearchConfig()
-    detector: DetectorFactory = SegmentationDetector()
+    search: SearchConfig = field(default_factory=SearchConfig)
+    detector: DetectorFactory = field(default_factory=SegmentationDetector)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,17 +164,22 @@ def summarize(scores: Sequence[Score], reference: str, draws: int = 4000) -> dic
 def table_of(summary: dict[str, Any], reference: str) -> str:
     """Return the summary as a Markdown table."""
     lines = [
-        f"| method | found | success % (Wilson 95 %) | mean steps (bootstrap 95 %) | median | p90 | minus {reference} |",
-        "|---|---|---|---|---|---|---|",
+        f"| method | success % (Wilson 95 %) | mean steps (bootstrap 95 %) | median | p90 | minus {reference} |",
+        "|---|---|---|---|---|---|",
     ]
     for name, row in summary.items():
         rate, low, high = (100 * value for value in row["success"])
         mean, least, most = row["mean_steps"]
         gap, gap_low, gap_high = row["steps_against_" + reference]
-        lines.append(
-            f"| {name} | {row['found']}/{row['layouts']} | {rate:.1f} [{low:.1f}, {high:.1f}] | {mean:.1f} [{least:.1f}, "
-            f"{most:.1f}] | {row['median_steps']:.0f} | {row['p90_steps']:.0f} | {gap:+.1f} [{gap_low:+.1f}, {gap_high:+.1f}] |"
+        cells = (
+            f"{name} ({row['found']}/{row['layouts']})",
+            f"{rate:.1f} [{low:.1f}, {high:.1f}]",
+            f"{mean:.1f} [{least:.1f}, {most:.1f}]",
+            f"{row['median_steps']:.0f}",
+            f"{row['p90_steps']:.0f}",
+            f"{gap:+.1f} [{gap_low:+.1f}, {gap_high:+.1f}]",
         )
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

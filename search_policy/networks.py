@@ -61,13 +61,14 @@ class AgentBatch:
         return AgentBatch(self.embedding.detach(), self.memory, self.views, self.mask)
 
 
-def dense(*widths: int, norm: bool = False) -> nn.Sequential:
-    """Return linear layers with ReLU in between, each hidden one followed by LayerNorm when `norm` is set."""
+def dense(*widths: int, norm: bool = False, dropout: float = 0.0) -> nn.Sequential:
+    """Return linear layers with ReLU in between, hidden ones with LayerNorm when `norm` is set, and with dropout."""
     layers: list[nn.Module] = []
     for index in range(len(widths) - 1):
         layers.append(nn.Linear(widths[index], widths[index + 1]))
         if index < len(widths) - 2:
             layers.extend([nn.LayerNorm(widths[index + 1]), nn.ReLU()] if norm else [nn.ReLU()])
+            layers.append(nn.Dropout(dropout))
     return nn.Sequential(*layers)
 
 
@@ -118,10 +119,10 @@ class Actor(nn.Module):
     def __init__(self, spec: ActorSpec) -> None:
         super().__init__()
         self.spec = spec
-        width = spec.network.actor
+        width, dropout = spec.network.actor, spec.network.dropout
         self.encoder = ImageEncoder(spec.network.embedding)
-        self.trunk = dense(spec.network.embedding + spec.sizes.memory, width, width // 2)
-        self.scorer = dense(width // 2 + spec.sizes.features, width, 1)
+        self.trunk = dense(spec.network.embedding + spec.sizes.memory, width, width // 2, dropout=dropout)
+        self.scorer = dense(width // 2 + spec.sizes.features, width, 1, dropout=dropout)
         self.bias = nn.Linear(width // 2, spec.sizes.views)
 
     def logits(self, batch: AgentBatch) -> Tensor:
@@ -158,8 +159,8 @@ class Critic(nn.Module):
     def __init__(self, spec: ActorSpec) -> None:
         super().__init__()
         state = spec.network.embedding + spec.sizes.memory + spec.sizes.privileged
-        width = spec.network.critic
-        self.trunks = nn.ModuleList([dense(state, width, width // 2, norm=True) for _ in range(3)])
+        width, dropout = spec.network.critic, spec.network.dropout
+        self.trunks = nn.ModuleList([dense(state, width, width // 2, norm=True, dropout=dropout) for _ in range(3)])
         per_view = width // 2 + spec.sizes.features + 1
         self.heads = nn.ModuleList([dense(per_view, width // 2, 1, norm=True) for _ in range(2)])
         self.value_head = nn.Linear(width // 2, 1)

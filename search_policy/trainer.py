@@ -137,6 +137,7 @@ def _claim(out: Path, config: TrainConfig) -> None:
 
 def _export(run: _Run, config: TrainConfig, held_out: Frames, out: Path) -> None:
     learner = run.state.learner
+    learner.actor.eval()
     if len(held_out) and config.method != "bc":
         found = rank_correlations(learner, run.source(held_out))
         write_atomically(out / DIAGNOSTICS, (json.dumps(found, indent=2) + "\n").encode())

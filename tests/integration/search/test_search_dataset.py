@@ -13,7 +13,7 @@ from search_fixtures import KinematicWorld, perfect_detector
 
 from robots.errors import UsageError
 from search_policy.choosers import RandomChooser
-from search_policy.collect import MixtureChooser, balanced_layouts
+from search_policy.collect import SEEDS_PER_SHARD, MixtureChooser, shard_layouts
 from search_policy.config import CollectConfig
 from search_policy.dataset import COLUMNS, frames_of, load_frames, shards, write_shard
 from search_policy.observations import PRIVILEGED_KEYS
@@ -55,19 +55,35 @@ def test_privileged_columns_cannot_become_policy_inputs():
     assert not any("privileged" in column for column in COLUMNS.values() if column.startswith("observation"))
 
 
+def shelf_of(task, seed):
+    return None if seed % 7 == 0 else (0 if seed % 5 else seed // 5 % 3)
+
+
 def test_demonstrations_are_balanced_over_tasks_and_shelves():
-    config = CollectConfig(episodes=60)
-    layouts = balanced_layouts(config, lambda task, seed: 0 if seed % 10 else seed // 10 % 3)
+    config = CollectConfig(episodes=100, shard_episodes=60)
+    layouts = list(shard_layouts(config, 0, shelf_of))
     for task in config.tasks:
-        seeds = [layout.seed for layout in layouts if layout.task == task]
+        seeds = [seed for name, seed in layouts if name == task]
         assert len(set(seeds)) == len(seeds) == 30
-        shelves = [0 if seed % 10 else seed // 10 % 3 for seed in seeds]
+        shelves = [shelf_of(task, seed) for seed in seeds]
         assert [shelves.count(shelf) for shelf in range(3)] == [10, 10, 10]
+
+
+def test_shards_share_no_layout_and_the_last_one_may_be_short():
+    config = CollectConfig(episodes=100, shard_episodes=60)
+    first, second = (list(shard_layouts(config, shard, shelf_of)) for shard in (0, 1))
+    assert not set(first) & set(second)
+    assert (len(first), len(second)) == (60, 40)
 
 
 def test_demonstrations_never_leave_the_training_seeds():
     with pytest.raises(UsageError, match="99999"):
-        balanced_layouts(CollectConfig(episodes=4, seed=99_999), lambda task, seed: seed % 3)
+        list(shard_layouts(CollectConfig(seed=100_000 - SEEDS_PER_SHARD + 1), 0, shelf_of))
+
+
+def test_a_shard_without_enough_layouts_is_refused():
+    with pytest.raises(UsageError, match="too few"):
+        list(shard_layouts(CollectConfig(), 0, lambda task, seed: 0))
 
 
 def test_the_mixture_draws_every_searcher():

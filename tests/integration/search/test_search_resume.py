@@ -29,8 +29,8 @@ SCRIPT = textwrap.dedent(
     before_last = np.arange(n) % length == length - 2
     floats = lambda *shape: rng.random((n, *shape)).astype(np.float32)
     frames = Frames(
-        image=rng.integers(0, 256, (n, 84, 84, 3), dtype=np.uint8), proprioception=floats(14), seen_map=floats(6, 3, 12),
-        views=floats(views, 10), mask=np.ones((n, views), dtype=bool),
+        image=rng.integers(0, 256, (n, 84, 84, 3), dtype=np.uint8), proprioception=floats(14),
+        seen_map=floats(6, 3, 12), views=floats(views, 10), mask=np.ones((n, views), dtype=bool),
         action=np.where(last, NO_ACTION, rng.integers(0, views, n)), steps=np.where(last, 0, 7), found=before_last,
         coverage_gain=floats(), collisions=np.zeros(n, dtype=np.int64), terminated=before_last,
         truncated=np.zeros(n, dtype=bool), episode=np.arange(n) // length, target_position=floats(3),

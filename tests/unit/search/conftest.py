@@ -2,10 +2,13 @@ import pathlib
 import sys
 
 import pytest
+import torch
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 from search_fixtures import KinematicWorld, perfect_detector
+
+torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

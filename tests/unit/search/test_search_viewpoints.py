@@ -89,7 +89,7 @@ def test_coverage_never_falls_and_values_stay_in_range():
     rng = np.random.default_rng(0)
     for _ in range(30):
         start = rng.uniform([0.2, -0.5, 0.2], [0.5, 0.5, 0.9])
-        seen.update(look_at(start, start + [0.5, rng.uniform(-0.4, 0.4), rng.uniform(-0.3, 0.3)]))
+        seen.update(look_at(start, start + np.array([0.5, rng.uniform(-0.4, 0.4), rng.uniform(-0.3, 0.3)])))
         assert seen.coverage >= before
         before = seen.coverage
         channels = seen.channels()
@@ -101,7 +101,7 @@ def test_coverage_never_falls_and_values_stay_in_range():
 def test_a_shelf_board_hides_what_is_behind_it():
     seen = new_map()
     start = np.array([0.4, 0.0, 0.5])
-    seen.update(look_at(start, start + [1.0, 0.0, 0.0]))
+    seen.update(look_at(start, start + np.array([1.0, 0.0, 0.0])))
     cells = seen.channels()[CHANNELS.index("seen")]
     assert cells[1, 5:7].mean() == 1.0
     assert cells[0].mean() < 0.5
