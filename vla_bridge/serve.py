@@ -117,6 +117,8 @@ def _announce_states(server: PolicyServer, endpoint: str, ready_file: Path | Non
         if state is not said:
             said = state
             _announce(event="state", state=state.value, detail=detail)
+        if state is PolicyState.FAILED:
+            server.stop()
         pause.wait(ANNOUNCE_INTERVAL_S)
     if ready_file is not None and said is not PolicyState.FAILED:
         partial = ready_file.with_name(f"{ready_file.name}.partial")

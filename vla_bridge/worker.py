@@ -166,7 +166,9 @@ def _check(prediction: Prediction, schema: PolicySchema) -> None:
 
 
 def _guarded(work: Callable[[], None]) -> str | None:
-    """Do `work`. Returns None, or one line that says why it failed; the traceback goes to the log under an id.
+    """Do `work`. Returns None, or one line that says why it failed; the log has it under an id.
+
+    A deliberate error says all there is to say; of any other the log keeps the traceback.
 
     This is the process boundary: a backend is foreign code, and whatever it raises must become an answer.
     """
@@ -174,7 +176,7 @@ def _guarded(work: Callable[[], None]) -> str | None:
         work()
     except Exception as error:
         error_id = secrets.token_hex(4)
-        logger.exception("The policy failed, id %s.", error_id)
-        text = str(error) if isinstance(error, BatonError) else "the policy failed"
-        return f"{text} #{error_id}"
+        deliberate = isinstance(error, BatonError)
+        logger.error("The policy failed, id %s: %s", error_id, error, exc_info=not deliberate)
+        return f"{error if deliberate else 'the policy failed'} #{error_id}"
     return None

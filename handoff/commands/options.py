@@ -34,7 +34,7 @@ def parse_options[T](options: type[T], arguments: Sequence[str]) -> T:
     import draccus
     from draccus.utils import DraccusException
 
-    given = _split(arguments, dict(_fields(options)))
+    given = split_options(arguments, option_kinds(options))
     if CONFIG_OPTION in given:
         load_yaml(options, Path(given[CONFIG_OPTION]))
     tokens = [token for name, value in given.items() for token in (f"--{name}", value)]
@@ -50,6 +50,17 @@ def load_yaml(options: type[Any], path: Path) -> dict[str, Any]:
     Raises:
         UsageError: The file is missing, not YAML, or names an unknown key.
     """
+    values = read_yaml(path)
+    _check_keys(options, values, path, prefix="")
+    return values
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a YAML file of `key: value` lines.
+
+    Raises:
+        UsageError: The file is missing, or not such a file.
+    """
     try:
         values = yaml.safe_load(path.read_text())
     except OSError as error:
@@ -58,16 +69,15 @@ def load_yaml(options: type[Any], path: Path) -> dict[str, Any]:
         raise UsageError(f"{path} is not valid YAML: {_one_line(error)}") from error
     if not isinstance(values, dict):
         raise UsageError(f"{path} must hold `key: value` lines.")
-    _check_keys(options, values, path, prefix="")
     return values
 
 
-def option_lines(options: type[Any]) -> list[str]:
-    """Return one help line per option: name, default, and the comment above the field."""
+def option_lines(options: type[Any], prefix: str = "") -> list[str]:
+    """Return one help line per option: name, default, and the comment above the field; `--config_path` last."""
     import draccus.wrappers.docstring as docstring
 
     rows = []
-    for name, (kind, owner, field) in _described(options):
+    for name, (kind, owner, field) in _described(options, prefix):
         comment = docstring.get_attribute_docstring(owner, field.name).comment_above
         rows.append((f"--{name}" + ("" if kind is bool else f" {_metavar(kind)}"), f"{comment}{_default(field)}"))
     rows.append((f"--{CONFIG_OPTION} FILE", "YAML file with any of these; options given beside it win"))
@@ -75,7 +85,17 @@ def option_lines(options: type[Any]) -> list[str]:
     return [f"  {left.ljust(width)}  {right}" for left, right in rows]
 
 
-def _split(arguments: Sequence[str], known: Mapping[str, Any]) -> dict[str, str]:
+def option_kinds(options: type[Any], prefix: str = "") -> dict[str, Any]:
+    """Return the type of every option of a configuration class, nested ones with dots, by name."""
+    return {f"{prefix}{name}": kind for name, (kind, _, _) in _described(options)}
+
+
+def split_options(arguments: Sequence[str], known: Mapping[str, Any]) -> dict[str, str]:
+    """Return the given options' values as YAML text, by name.
+
+    Raises:
+        UsageError: A word is no option, an option is not in `known`, or it has no value.
+    """
     given: dict[str, str] = {}
     rest = list(arguments)
     while rest:
@@ -129,11 +149,6 @@ def _described(
             yield f"{prefix}{field.name}", (kind, options, field)
 
 
-def _fields(options: type[Any]) -> Iterator[tuple[str, Any]]:
-    for name, (kind, _, _) in _described(options):
-        yield name, kind
-
-
 def _without_none(kind: Any) -> Any:  # noqa: ANN401
     if isinstance(kind, types.UnionType):
         return next(part for part in typing.get_args(kind) if part is not type(None))
@@ -163,7 +178,7 @@ def _check_kind(kind: object, value: object, where: str) -> None:
 
 
 def _metavar(kind: object) -> str:
-    names = {int: "N", float: "X", str: "TEXT"}
+    names = {int: "N", float: "X", str: "TEXT", Path: "PATH"}
     return names.get(kind, "A,B,...") if isinstance(kind, type) else "A,B,..."
 
 

@@ -50,8 +50,9 @@ class LeRobotConfig(BackendConfig):
     control_hz: float = 15.0
     # Whether the last action value is the gripper.
     gripper: bool = True
-    # Gripper value that means open, and the one that means closed.
+    # Gripper value that means open.
     gripper_open: float = 0.0
+    # Gripper value that means closed.
     gripper_closed: float = 1.0
     # Names of the policy's cameras on this robot, where they differ: policy's name to robot's name.
     cameras: dict[str, str] = field(default_factory=dict)
