@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from handoff import authority
 from handoff.authority import AuthorityConfig, Inputs
@@ -12,6 +12,7 @@ from handoff.episode import EpisodeTally
 from handoff.gate import Gate, GateConfig
 from handoff.grasp_check import GraspCheck, GraspCheckConfig
 from handoff.interfaces import Clock, Detector, Recorder, Skill, Step, Trigger, TriggerDecision
+from handoff.loop_stats import loop_stats
 from handoff.outcome import Outcome
 from handoff.phases import Phase, Status
 from handoff.retreat import RetreatConfig
@@ -129,11 +130,15 @@ class _Loop:
     def run(self, task: Task, first_epoch: int) -> Outcome:
         """Tick until the episode ends."""
         self._reset(task, first_epoch)
-        for now in ticks(self._clock, self._config.control_hz):
+        ticker = ticks(self._clock, self._config.control_hz)
+        for now in ticker:
             self._tick(now)
             if self._status.terminal:
                 break
-        return self._tally.outcome(self._status, self._gate.refusals, self._clock.now())
+        outcome = self._tally.outcome(self._status, self._gate.refusals, self._clock.now())
+        if not ticker.periods_s:
+            return outcome
+        return replace(outcome, loop=loop_stats(ticker.periods_s, self._config.control_hz, ticker.overruns))
 
     def _reset(self, task: Task, first_epoch: int) -> None:
         robot_hz = self._robot.description.control_hz

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from handoff.loop_stats import LoopStats
 from handoff.phases import StopReason
 
 
@@ -21,6 +22,7 @@ class Outcome:
         duration_s: Loop time [s].
         refusals: Control periods in which the gate executed nothing for the holder, by reason.
         detail: The cause and evidence of the last transition.
+        loop: How well the loop kept its rate, or None for an episode of a single period.
     """
 
     stop_reason: StopReason
@@ -32,3 +34,4 @@ class Outcome:
     duration_s: float
     refusals: dict[str, int]
     detail: str = ""
+    loop: LoopStats | None = None

@@ -79,6 +79,9 @@ class EpisodeRecord:
     collisions: int | None
     refusals: dict[str, int]
     duration_s: float
+    loop_rate_error: float | None
+    loop_period_ms_p99: float | None
+    loop_overruns: int | None
     wall_s: float
     dropped: int
     video: str
@@ -139,6 +142,9 @@ class EpisodeRecord:
             collisions=verdict.collisions if verdict else None,
             refusals=dict(outcome.refusals),
             duration_s=round(outcome.duration_s, 4),
+            loop_rate_error=round(outcome.loop.rate_error, 6) if outcome.loop else None,
+            loop_period_ms_p99=round(outcome.loop.period_ms_p99, 3) if outcome.loop else None,
+            loop_overruns=outcome.loop.overruns if outcome.loop else None,
             wall_s=round(wall_s, 2),
             dropped=dropped,
             video=video,

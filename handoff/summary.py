@@ -60,6 +60,19 @@ def summarise(method: str, rows: Sequence[EpisodeRecord]) -> dict[str, Any]:
         "refusals": dict(sum((Counter(row.refusals) for row in rows), Counter())),
         "stop_reasons": dict(Counter(row.stop_reason for row in rows)),
         "duration_s_median": _percentile([row.duration_s for row in rows], 50),
+        "loop": _loop(rows),
+    }
+
+
+def _loop(rows: Sequence[EpisodeRecord]) -> dict[str, float | None]:
+    """The episode that kept its rate worst, in every figure."""
+    errors = [abs(row.loop_rate_error) for row in rows if row.loop_rate_error is not None]
+    periods = [row.loop_period_ms_p99 for row in rows if row.loop_period_ms_p99 is not None]
+    return {
+        "rate_error_max": max(errors, default=None),
+        "period_ms_p99_median": _percentile(periods, 50),
+        "period_ms_p99_max": max(periods, default=None),
+        "overruns": sum(row.loop_overruns or 0 for row in rows),
     }
 
 

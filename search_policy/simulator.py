@@ -74,7 +74,7 @@ class SimulatedWorld:
 
     def close(self) -> None:
         """Free the graphics context."""
-        self._robot.disconnect()
+        self._robot.close()
 
 
 def target_shelf(task: str, seed: int) -> int:

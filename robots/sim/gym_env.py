@@ -120,7 +120,7 @@ class BookshelfEnv(gymnasium.Env[ObsType, NDArray[np.float32]]):
 
     def close(self) -> None:
         """Free the graphics context."""
-        self._robot.disconnect()
+        self._robot.close()
 
     def _given(self, options: dict[str, Any]) -> EpisodeSpec | None:
         for name in options.keys() - {"episode"}:

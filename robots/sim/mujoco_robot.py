@@ -68,12 +68,21 @@ class MujocoRobot:
         )
 
     def connect(self) -> None:
-        """Accept commands from now on."""
+        """Open the graphics context, which takes a few control periods, and accept commands from now on.
+
+        Raises:
+            GraphicsError: Cameras cannot be rendered; the message says what to install.
+        """
+        self.renderer.open()
         self._connected = True
 
     def disconnect(self) -> None:
-        """Refuse commands from now on and free the graphics context."""
+        """Refuse commands from now on. The graphics context is kept for the next episode; `close` frees it."""
         self._connected = False
+
+    def close(self) -> None:
+        """Disconnect for good and free the graphics context."""
+        self.disconnect()
         self.renderer.close()
 
     def __enter__(self) -> Self:

@@ -42,6 +42,14 @@ class SceneRenderer:
         """Return how many pixels the target would cover with nothing in front of it."""
         return int((self._segment(data, camera, size_px, self._target_only) >= 0).sum())
 
+    def open(self) -> None:
+        """Create the OpenGL context now; otherwise the first image does.
+
+        Raises:
+            GraphicsError: There is no usable OpenGL library.
+        """
+        self._ready()
+
     def close(self) -> None:
         """Free the OpenGL context; a later call creates a new one."""
         if self._context is not None:

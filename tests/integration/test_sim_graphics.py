@@ -14,13 +14,10 @@ from robots.sim.privileged import PrivilegedView
 
 DRAW = """
 from robots.errors import GraphicsError
-from robots.sim.layout import sample_episode
 from robots.sim.mujoco_robot import MujocoRobot, SimConfig
 robot = MujocoRobot(SimConfig(), lambda: 0.0)
-robot.connect()
-robot.reset(sample_episode("bookshelf_duck", 1))
 try:
-    robot.get_observation()
+    robot.connect()
 except GraphicsError as error:
     print(error)
 """

@@ -29,7 +29,7 @@ def new_robot(**settings):
 def shared():
     robot = new_robot()
     yield robot
-    robot.disconnect()
+    robot.close()
 
 
 @pytest.fixture
@@ -210,7 +210,7 @@ def test_third_person_camera_is_rendered_only_when_asked_for(robot):
     observation = watched.get_observation()
     assert observation.images["third_person"].shape == (48, 60, 3)
     assert set(observation.camera_to_world) == {"wrist", "third_person"}
-    watched.disconnect()
+    watched.close()
 
 
 def test_the_target_projects_to_where_its_mask_is(robot):
