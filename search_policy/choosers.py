@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -59,13 +59,16 @@ class SweepChooser:
 
     def _raster(self, state: AgentState) -> list[int]:
         shelves = sorted({view.shelf for view in self._views}, reverse=self._top_first)
-        straight = [i for i, view in enumerate(self._views) if view.yaw_rad == 0.0]
-        rows = [[i for i in straight if self._views[i].shelf == shelf] for shelf in shelves]
-        if rows[0] and state.views[rows[0][-1], _TRAVEL] < state.views[rows[0][0], _TRAVEL]:
+        rows = [self._row(shelf, straight=True) for shelf in shelves]
+        if state.views[rows[0][-1], _TRAVEL] < state.views[rows[0][0], _TRAVEL]:
             rows = [row[::-1] for row in rows]
-        order = [i for number, row in enumerate(rows) for i in (row if number % 2 == 0 else row[::-1])]
-        obliques = [i for shelf in reversed(shelves) for i, view in enumerate(self._views) if view.shelf == shelf]
-        return order + [i for i in obliques if i not in order]
+        rows[1::2] = [row[::-1] for row in rows[1::2]]
+        rows += [self._row(shelf, straight=False) for shelf in reversed(shelves)]
+        return [index for row in rows for index in row]
+
+    def _row(self, shelf: int, *, straight: bool) -> list[int]:
+        views = enumerate(self._views)
+        return [i for i, view in views if view.shelf == shelf and (view.yaw_rad == 0.0) == straight]
 
 
 class RandomChooser:
@@ -122,11 +125,14 @@ class PolicyChooser:
     Args:
         actor: Scores the views of an agent state.
         greedy: Take the best view; otherwise draw from pi(a | z).
+        least_gain: Views that would newly show less than this share of the best open view's gain are left out, as
+            long as there is anything new to see. Late decisions are rare in demonstrations: this bounds the tail.
     """
 
-    def __init__(self, actor: Actor, *, greedy: bool = True) -> None:
+    def __init__(self, actor: Actor, *, greedy: bool = True, least_gain: float = 0.25) -> None:
         self._actor = actor
         self._greedy = greedy
+        self._least_gain = least_gain
         self._rng = np.random.default_rng(0)
 
     @classmethod
@@ -164,5 +170,9 @@ class PolicyChooser:
         return int(self._rng.choice(len(probabilities), p=probabilities / probabilities.sum()))
 
     def probabilities(self, state: AgentState) -> NDArray[np.float64]:
-        """Return pi(a | z), (v,); zero where the mask is False."""
-        return self._actor.probabilities(state)
+        """Return pi(a | z), (v,); zero where the mask is False or too little is new."""
+        return self._actor.probabilities(replace(state, mask=self._worthwhile(state)))
+
+    def _worthwhile(self, state: AgentState) -> NDArray[np.bool_]:
+        gain = np.where(state.mask, state.views[:, _GAIN] + 0.5 * state.views[:, _SIDE_GAIN], 0.0)
+        return state.mask & (gain >= self._least_gain * gain.max())

@@ -89,7 +89,7 @@ class TrainConfig:
     # Frames per encoder update
     pretrain_batch: int = 128
     # Updates of critic and actor
-    updates: int = 1500
+    updates: int = 2500
     # Decisions per update
     batch_size: int = 256
     # Learning rate of every optimiser (Adam)
@@ -101,13 +101,13 @@ class TrainConfig:
     # Expectile of the value regression
     expectile: float = 0.7
     # Temperature; it divides the normalised advantage
-    beta: float = 0.5
+    beta: float = 0.4
     # Largest weight of a decision
     weight_clip: float = 20.0
     # Share of the observed return in the advantage's estimate of Q
-    return_mix: float = 0.5
+    return_mix: float = 0.0
     # Step of the target networks towards the trained ones
-    target_update_rate: float = 0.01
+    target_update_rate: float = 0.03
     # Share of episodes held out for diagnostics
     held_out: float = 0.1
     # Updates between two lines of the curves

@@ -49,11 +49,18 @@ def start(out):
     return subprocess.Popen([sys.executable, "-c", SCRIPT, str(out)], cwd=ROOT)
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The folder of a run that nobody interrupts."""
+    folder = tmp_path_factory.mktemp("whole")
+    assert start(folder).wait(timeout=100) == 0
+    return folder
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("least", [8, 40], ids=["in the pretraining", "in the learning"])
-def test_a_killed_run_continues_bit_exactly(tmp_path, least):
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    assert start(whole).wait(timeout=100) == 0
+def test_a_killed_run_continues_bit_exactly(tmp_path, whole, least):
+    killed = tmp_path / "killed"
     process = start(killed)
     deadline = time.monotonic() + 100
     while time.monotonic() < deadline and process.poll() is None:

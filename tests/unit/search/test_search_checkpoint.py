@@ -1,5 +1,6 @@
 import dataclasses
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -152,3 +153,29 @@ def test_downsampling_averages_areas():
     assert (np.diff(downsample(gradient)[0, :, 0].astype(int)) >= 0).all()
     with pytest.raises(SpecError, match="smaller"):
         downsample(np.zeros((60, 84, 3), dtype=np.uint8))
+
+
+def test_views_that_show_little_new_are_left_out_while_others_do(exported, episodes):
+    state = state_of(episodes)
+    views = state.views.copy()
+    views[:, :2] = 0.01
+    views[4, 0] = 1.0
+    chooser = PolicyChooser.load(exported[1])
+    assert chooser.choose(dataclasses.replace(state, views=views)) == 4
+    views[4, 0] = 0.0
+    views[:, :2] = 0.0
+    assert (chooser.probabilities(dataclasses.replace(state, views=views)) > 0).all()
+
+
+def test_the_shipped_policy_loads_and_fits_the_shipped_views(episodes):
+    chooser = PolicyChooser.shipped()
+    assert 0 <= chooser.choose(state_of(episodes)) < 21
+
+
+def test_the_quick_configuration_parses():
+    import draccus
+
+    path = Path(__file__).parents[3] / "configs/search/quick.yaml"
+    with path.open() as file:
+        config = draccus.load(TrainConfig, file)
+    assert config == TrainConfig()
