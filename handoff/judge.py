@@ -6,6 +6,7 @@ from typing import Protocol
 
 from handoff.interfaces import Step
 from handoff.outcome import Outcome
+from handoff.phases import Phase, Status
 from handoff.records import Verdict
 from robots.types import Task
 
@@ -36,13 +37,18 @@ class Judge(Protocol):
 
 
 class JudgingRecorder:
-    """A recorder that asks the judge at every handoff and at the end, and keeps the verdict."""
+    """A recorder that asks the judge whenever the target is claimed to be found, and at the end.
+
+    With a trigger the claim is its confirmation, not the later grant: a generalist that refuses, as the privileged
+    stand-in does without a target, must not hide a false one. Without a trigger it is the grant.
+    """
 
     def __init__(self, judge: Judge, *, triggered: bool = True) -> None:
         """Ask `judge`; a method without a trigger has no box to be right about, only a target in view or not."""
         self._judge = judge
         self._triggered = triggered
         self._handoffs = self._false_handoffs = self._collisions = 0
+        self._phase: Phase | None = None
         self._steps_to_find: int | None = None
         self._oracle_steps: int | None = None
         self._completed = False
@@ -51,18 +57,17 @@ class JudgingRecorder:
     def begin(self, task: Task) -> None:
         """Start a new episode."""
         self._handoffs = self._false_handoffs = self._collisions = 0
-        self._steps_to_find = self._box = None
+        self._steps_to_find = self._box = self._phase = None
         self._completed = False
         self._oracle_steps = self._judge.oracle_steps()
 
     def step(self, step: Step) -> None:
-        """Judge the handoffs and contacts of this control period."""
+        """Judge the claims and contacts of this control period."""
         self._collisions += self._judge.collided()
         if step.decision.target is not None:
             self._box = step.decision.target.box_xyxy_px
-        if step.status.handoffs == self._handoffs:
+        if not self._claimed(step.status):
             return
-        self._handoffs = step.status.handoffs
         if not self._right():
             self._false_handoffs += 1
         elif self._steps_to_find is None:
@@ -83,6 +88,13 @@ class JudgingRecorder:
             collisions=self._collisions,
             oracle_steps=self._oracle_steps,
         )
+
+    def _claimed(self, status: Status) -> bool:
+        """Whether the target was claimed to be found in this control period."""
+        confirmed = status.phase is Phase.SETTLE and self._phase is Phase.VERIFY
+        granted = status.handoffs > self._handoffs
+        self._phase, self._handoffs = status.phase, status.handoffs
+        return confirmed if self._triggered else granted
 
     def _right(self) -> bool:
         if self._triggered and self._box is None:

@@ -41,9 +41,9 @@ class Verdict:
     """The judge's ground truth of one episode. Never seen by the controller.
 
     Attributes:
-        found: At some handoff the target was truly visible and the trigger's box overlapped its true mask.
-        steps_to_find: Control periods before the first such handoff, or None.
-        false_handoffs: Handoffs that were not such.
+        found: When the trigger confirmed, the target was truly visible and the trigger's box overlapped its true mask.
+        steps_to_find: Control periods before the first such confirmation, or None.
+        false_handoffs: Confirmations that were not such: handoffs that the search asked for without a target.
         completed: The target was lifted at least 5 cm and held at the end.
         collisions: Control periods with a forbidden contact.
         oracle_steps: Control periods of the shortest search with full knowledge, or None where it is not known.

@@ -60,7 +60,7 @@ class AuthorityConfig:
     failed_grace_s: float = 0.5
     silence_timeout_s: float = 2.0
     no_progress_s: float = 10.0
-    lost_timeout_s: float = 3.0
+    lost_timeout_s: float = 6.0
     held_s: float = 6.0
     still_s: float = 0.2
     cooldown_s: float = 1.0

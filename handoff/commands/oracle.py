@@ -73,7 +73,7 @@ class OracleSearch:
         self._runs = 0
 
     def steps(self, spec: EpisodeSpec) -> int | None:
-        """Return the control periods until the handoff, or None when the target is absent or was not found."""
+        """Return the control periods until the trigger confirms, or None when the target is absent or was not found."""
         if spec.target_name is None:
             return None
         if self._known is None or self._known[0] != spec:
@@ -90,7 +90,7 @@ class OracleSearch:
             Phase.VERIFY: FixationSkill(REGION, intrinsics),
             Phase.GRASP: _Ready(),
         }
-        watch = _FirstHandoff()
+        watch = _FirstConfirmation()
         self._runs += 1
         run_episode(
             self._robot,
@@ -147,8 +147,8 @@ class _Ready:
         return SkillHealth(SkillState.READY)
 
 
-class _FirstHandoff:
-    """A recorder that remembers when control was first granted."""
+class _FirstConfirmation:
+    """A recorder that remembers when the trigger first confirmed."""
 
     def __init__(self) -> None:
         self.step_index: int | None = None
@@ -157,8 +157,8 @@ class _FirstHandoff:
         """Nothing to do."""
 
     def step(self, step: Step) -> None:
-        """Note the first grant."""
-        if self.step_index is None and step.status.handoffs > 0:
+        """Note the first confirmation."""
+        if self.step_index is None and step.status.phase is Phase.SETTLE:
             self.step_index = step.index
 
     def end(self, outcome: Outcome | None) -> None:

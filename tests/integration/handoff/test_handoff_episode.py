@@ -319,7 +319,7 @@ def test_a_target_that_is_lost_from_afar_ends_the_grasp():
     house.notes.script = hide
     house.run()
     check = house.notes.of(Phase.CHECK)[0]
-    assert check.cause.startswith("target_lost: 3.")
+    assert check.cause.startswith("target_lost: 6.")
     assert house.notes.phases.count(Phase.SEARCH) >= 2
 
 

@@ -87,11 +87,11 @@ def test_the_judge_decides_what_a_handoff_was(seen, triggered, found, false, box
     assert recorder.verdict.completed is True
 
 
-def test_a_handoff_without_a_box_is_false():
+def test_a_confirmation_without_a_box_is_false_even_if_the_generalist_refuses():
     recorder = JudgingRecorder(ScriptedJudge(seen=True))
     recorder.begin(TASK)
-    recorder.step(make_step(0, Phase.SEARCH))
-    recorder.step(make_step(1, Phase.GRASP, handoffs=1))
+    recorder.step(make_step(0, Phase.VERIFY))
+    recorder.step(make_step(1, Phase.SETTLE))
     recorder.end(outcome_of(2))
     assert recorder.verdict.false_handoffs == 1
     assert recorder.verdict.found is False

@@ -52,7 +52,7 @@ def cause(before, inputs, config=CONFIG):
 REST = {"still_s": 0.5}
 FAILED, DONE, WARMING, EXHAUSTED = health("failed"), health("done"), health("warming"), health("exhausted")
 HELD, EMPTY, OPEN = (GraspReport(GraspState(name), 5.99) for name in ("held", "empty", "open"))
-LOST = {"lost_since_s": NOW - 3.0}
+LOST = {"lost_since_s": NOW - 6.0}
 
 # phase, seconds in it, inputs that differ from calm, fields of the status, expected cause
 TABLE = [
@@ -105,7 +105,7 @@ TABLE = [
     ("grasp", 1.0, {"silent_s": 2.0}, {}, "vla_silent"),
     ("grasp", 1.0, {"vla": DONE}, {}, "vla_done"),
     ("grasp", 1.0, {"target_missing": True}, LOST, "target_lost"),
-    ("grasp", 1.0, {"target_missing": True}, {"lost_since_s": NOW - 2.9}, None),
+    ("grasp", 1.0, {"target_missing": True}, {"lost_since_s": NOW - 5.9}, None),
     ("grasp", 1.0, {}, LOST, None),
     ("grasp", 1.0, {"target_missing": True}, {}, None),
     ("grasp", 1.0, {"grasp": HELD}, {}, None),
