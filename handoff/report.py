@@ -114,11 +114,7 @@ def _steps(method: dict[str, Any]) -> str:
 
 def _false_handoffs(method: dict[str, Any]) -> str:
     count = method["false_handoffs"]
-    if count is None:
-        return "–"
-    if method["handoffs"]:
-        return f"{count} in {method['handoffs']}"
-    return _share(method["false_handoff_episodes"], method["episodes"], method["false_handoff_episodes_ci95"])
+    return "–" if count is None else f"{count} in {method['episodes']} episodes"
 
 
 def _wins(pair: dict[str, Any]) -> str:
