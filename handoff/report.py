@@ -56,7 +56,7 @@ def method_cells(summary: dict[str, Any]) -> tuple[tuple[str, ...], list[list[st
     return HEADER, [_cells(name, method) for name, method in summary["methods"].items()]
 
 
-PAIR_HEADER = ("on the same layouts", "found", "completed", "steps to find, difference")
+PAIR_HEADER = ("on the same layouts", "found", "completed", "steps to find, mean difference")
 
 
 def pair_cells(summary: dict[str, Any]) -> list[list[str]]:
@@ -122,10 +122,10 @@ def _wins(pair: dict[str, Any]) -> str:
 
 
 def _difference(pair: dict[str, Any]) -> str:
-    if pair["steps_difference_median"] is None:
+    if pair["steps_difference_mean"] is None:
         return "–"
-    low, high = pair["steps_difference_ci95"]
-    return f"{pair['steps_difference_median']:+.0f} [{low:+.0f}, {high:+.0f}] (p = {pair['steps_p']:.2g})"
+    low, high = pair["steps_difference_mean_ci95"]
+    return f"{pair['steps_difference_mean']:+.1f} [{low:+.1f}, {high:+.1f}] (p = {pair['steps_p']:.2g})"
 
 
 def _halves(cell: str) -> tuple[str, str]:

@@ -157,9 +157,16 @@ def _claims(first: str, second: str, found: Comparison, completed: Comparison) -
     claims = _claim(first, second, "finds the target more often", found.success_p, found.lead)
     claims += _claim(first, second, "completes the task more often", completed.success_p, completed.lead)
     if GENERALIST_ALONE not in (first, second):
-        faster = -(found.steps_difference_median or 0.0)
-        claims += _claim(first, second, "needs fewer steps to find", found.steps_p, faster)
+        claims += _claim(first, second, "needs fewer steps to find", found.steps_p, _faster(found))
     return claims
+
+
+def _faster(found: Comparison) -> float:
+    """How many steps fewer the first method needs on average; 0 where the interval does not exclude it."""
+    interval = found.steps_difference_mean_ci95
+    if interval is None or interval[0] <= 0.0 <= interval[1]:
+        return 0.0
+    return -(found.steps_difference_mean or 0.0)
 
 
 def _claim(first: str, second: str, claim: str, p: float, lead: float) -> list[str]:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from handoff.statistics import bootstrap_median, compare, mcnemar_exact, poisson_rate, spl, wilcoxon, wilson
+from handoff.statistics import bootstrap, compare, mcnemar_exact, poisson_rate, spl, wilcoxon, wilson
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,7 @@ def test_wilson_matches_newcombe_1998(successes, trials, low, high):
 def test_no_trials_have_no_interval():
     assert wilson(0, 0) is None
     assert poisson_rate(0, 0.0) is None
-    assert bootstrap_median([]) is None
+    assert bootstrap([], np.mean) is None
 
 
 @settings(deadline=None)  # the first call imports statsmodels
@@ -59,8 +59,8 @@ def test_spl_of_the_definition():
 
 def test_the_bootstrap_is_seeded_and_holds_the_median():
     values = [-5.0, -3.0, -2.0, -8.0, 1.0, -4.0]
-    interval = bootstrap_median(values)
-    assert interval == bootstrap_median(values)
+    interval = bootstrap(values, np.median)
+    assert interval == bootstrap(values, np.median)
     assert interval[0] <= np.median(values) <= interval[1]
 
 
@@ -69,3 +69,12 @@ def test_comparison_uses_only_layouts_that_both_found():
     assert (result.first_only, result.second_only, result.both_found) == (1, 1, 2)
     assert result.steps_difference_median == -15.0
     assert result.success_p == 1.0
+
+
+def test_a_shorter_tail_shows_in_the_mean_though_most_pairs_are_equal():
+    fast, slow = [20] * 60 + [40] * 40, [20] * 60 + [80] * 40
+    result = compare([True] * 100, [True] * 100, fast, slow)
+    assert result.steps_difference_median == 0.0
+    assert result.steps_difference_mean == -16.0
+    assert result.steps_difference_mean_ci95[1] < 0.0
+    assert result.steps_p < 0.001
