@@ -144,6 +144,7 @@ class VideoRecorder:
         self._rendered: tuple[Image | None, Image | None] = (None, None)
         self.error: OSError | None = None
         self.dropped = 0
+        font(12)  # loading the first one imports a package: not while the loop runs
 
     def begin(self, task: Task) -> None:
         """Start the encoder."""

@@ -147,7 +147,9 @@ class PolicyChooser:
         from search_policy.checkpoint import load_actor
 
         torch.set_num_threads(1)
-        return cls(load_actor(folder), greedy=greedy)
+        actor = load_actor(folder)
+        actor.warm()
+        return cls(actor, greedy=greedy)
 
     @classmethod
     def shipped(cls) -> PolicyChooser:

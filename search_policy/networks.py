@@ -146,6 +146,18 @@ class Actor(nn.Module):
             torch.tensor(state.mask)[None],
         )
 
+    def warm(self) -> None:
+        """Run once on an empty agent state: torch's first call takes several control periods, the later ones one."""
+        sizes = self.spec.sizes
+        empty = AgentState(
+            image=np.zeros((IMAGE_PX, IMAGE_PX, 3), np.uint8),
+            proprioception=np.zeros(sizes.proprioception, np.float32),
+            seen_map=np.zeros(sizes.seen_map, np.float32),
+            views=np.zeros((sizes.views, sizes.features), np.float32),
+            mask=np.ones(sizes.views, dtype=bool),
+        )
+        self.probabilities(empty)
+
     def probabilities(self, state: AgentState) -> NDArray[np.float64]:
         """Return pi(a | z) of one agent state, (v,)."""
         with torch.inference_mode():
