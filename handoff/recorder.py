@@ -96,7 +96,8 @@ class EventRecorder:
             self._put("transition", **self._transition(step))
             self._phase = step.status.phase
         if step.refusal and step.refusal != self._refusal:
-            self._put("refusal", step=step.index, t_s=_rounded(step.now_s), reason=step.refusal)
+            since_start_s = step.now_s - step.status.started_s
+            self._put("refusal", step=step.index, t_s=_rounded(since_start_s), reason=step.refusal)
         self._refusal = step.refusal
 
     def end(self, outcome: Outcome | None) -> None:

@@ -2,6 +2,7 @@
 
 import errno
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +50,17 @@ def test_equal_refusals_in_a_row_are_one_line(tmp_path):
     writer.close()
     events = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
     assert [event["step"] for event in events if event["event"] == "refusal"] == [1, 4, 5]
+
+
+def test_times_are_counted_from_the_start_of_the_episode(tmp_path):
+    writer = LineWriter(tmp_path / "events.jsonl")
+    recorder = EventRecorder(writer, JOB)
+    recorder.begin(TASK)
+    step = make_step(3, Phase.SEARCH, refusal="too_old")
+    recorder.step(replace(step, now_s=902.5, status=replace(step.status, started_s=900.0)))
+    writer.close()
+    events = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
+    assert [event["t_s"] for event in events if "t_s" in event] == [2.5, 2.5]
 
 
 def test_a_full_disk_fails_the_command_but_not_the_loop():
