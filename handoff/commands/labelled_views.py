@@ -34,20 +34,20 @@ def labelled_views(task: str, seeds: range, count: int, *, wrist_px: int) -> Ite
     """
     robot = MujocoRobot(SimConfig(wrist_px=(wrist_px, wrist_px)), lambda: 0.0)
     truth = PrivilegedView(robot)
+    kinematics = ArmKinematics(np.array(HOME_RAD))
     rng = np.random.default_rng(seeds.start)
     with robot:
         for index in range(count):
             if index % VIEWS_PER_LAYOUT == 0:
                 seed = seeds[(index // VIEWS_PER_LAYOUT) % len(seeds)]
                 spec = sample_episode(task, seed, absent=rng.random() < ABSENT_SHARE)
-            robot.reset(replace(spec, home_rad=tuple(_random_posture(spec, rng))))
+            robot.reset(replace(spec, home_rad=tuple(_random_posture(spec, kinematics, rng))))
             image = robot.get_observation().images["wrist"]
             yield LabelledImage(image, truth.target_mask(), truth.visibility().fraction)
 
 
-def _random_posture(spec: EpisodeSpec, rng: np.random.Generator) -> Float:
+def _random_posture(spec: EpisodeSpec, kinematics: ArmKinematics, rng: np.random.Generator) -> Float:
     """Return joint positions (7,) whose wrist camera looks at a random part of the bookcase, or at the target."""
-    kinematics = ArmKinematics(np.array(HOME_RAD))
     home = kinematics.forward(np.array(HOME_RAD))
     camera_to_gripper = np.linalg.inv(home.gripper_to_world) @ home.camera_to_world
     close = rng.random() < CLOSE_SHARE and spec.target_name is not None
