@@ -127,7 +127,7 @@ def downsample(image: Image, size_px: int = IMAGE_PX) -> Image:
 
 def _in_region(point_m: Float, region: SearchRegion) -> Float:
     """Return a point relative to the opening's centre, in units of half the opening, (3,)."""
-    top = region.shelf_z_m[-1] + region.clearance_m
-    center = np.array([region.front_x_m, 0.5 * (region.y_min_m + region.y_max_m), 0.5 * (region.shelf_z_m[0] + top)])
-    half = np.array([region.depth_m, 0.5 * (region.y_max_m - region.y_min_m), 0.5 * (top - region.shelf_z_m[0])])
+    top = region.top_z_m
+    center = np.array([region.front_x_m, 0.5 * (region.y_min_m + region.y_max_m), 0.5 * (region.floor_z_m + top)])
+    half = np.array([region.depth_m, 0.5 * (region.y_max_m - region.y_min_m), 0.5 * (top - region.floor_z_m)])
     return (point_m - center) / half

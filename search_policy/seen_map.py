@@ -55,12 +55,12 @@ class SeenMap:
         self._region = region
         self._camera = camera
         self._config = config
-        self._shape = (len(region.shelf_z_m), config.columns)
+        self._shape = (len(region.compartments), config.columns)
         self._points = _cell_points(region, config.columns)  # (n, 3), cell after cell
         per_cell = len(_DEPTHS) * len(_HEIGHTS)
         shelf = np.repeat(np.arange(self._shape[0]), config.columns * per_cell)
-        self._floor = np.asarray(region.shelf_z_m)[shelf]
-        self._ceiling = self._floor + region.clearance_m
+        self._floor = np.array([c.floor_z_m for c in region.compartments])[shelf]
+        self._ceiling = np.array([c.top_z_m for c in region.compartments])[shelf]
         self._static = _static_features(region, views)
         self._positions = np.stack([view.camera_to_world[:3, 3] for view in views])
         sights = [self._sight(view.camera_to_world) for view in views]
@@ -178,16 +178,21 @@ class SeenMap:
         """Return (shelf, column) of a point, or None outside; a little above or below a shelf still counts."""
         region = self._region
         across = (point_m[1] - region.y_min_m) / (region.y_max_m - region.y_min_m)
-        shelf = int(np.searchsorted(region.shelf_z_m, point_m[2] + 0.05)) - 1
-        inside = 0.0 <= across < 1.0 and shelf >= 0 and point_m[2] < region.shelf_z_m[shelf] + region.clearance_m + 0.05
+        shelves = region.compartments
+        shelf = int(np.searchsorted([c.floor_z_m for c in shelves], point_m[2] + 0.05)) - 1
+        inside = 0.0 <= across < 1.0 and shelf >= 0 and point_m[2] < shelves[shelf].top_z_m + 0.05
         return (shelf, int(across * self._config.columns)) if inside else None
 
 
 def _cell_points(region: SearchRegion, columns: int) -> Float:
     width = (region.y_max_m - region.y_min_m) / columns
     points = [
-        (region.front_x_m + depth * region.depth_m, region.y_min_m + (column + 0.5) * width, z + h * region.clearance_m)
-        for z in region.shelf_z_m
+        (
+            region.front_x_m + depth * region.depth_m,
+            region.y_min_m + (column + 0.5) * width,
+            c.floor_z_m + h * c.clearance_m,
+        )
+        for c in region.compartments
         for column in range(columns)
         for depth in _DEPTHS
         for h in _HEIGHTS
@@ -197,7 +202,7 @@ def _cell_points(region: SearchRegion, columns: int) -> Float:
 
 def _static_features(region: SearchRegion, views: Sequence[View]) -> Float:
     """Return shelf in [-1, 1], place across in [-1, 1] and yaw [rad] of every view, (3, v)."""
-    top = max(len(region.shelf_z_m) - 1, 1)
+    top = max(len(region.compartments) - 1, 1)
     middle, half = 0.5 * (region.y_min_m + region.y_max_m), 0.5 * (region.y_max_m - region.y_min_m)
     rows = [(2.0 * view.shelf / top - 1.0, (view.aim_m[1] - middle) / half, view.yaw_rad) for view in views]
     return np.array(rows).T

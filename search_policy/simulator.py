@@ -83,4 +83,5 @@ def target_shelf(task: str, seed: int) -> int:
 
     spec = sample_episode(task, seed)
     height = next(item.position_m[2] for item in spec.objects if item.name == spec.target_name)
-    return min(range(len(spec.region.shelf_z_m)), key=lambda shelf: abs(spec.region.shelf_z_m[shelf] - height))
+    shelves = spec.region.compartments
+    return min(range(len(shelves)), key=lambda shelf: abs(shelves[shelf].floor_z_m - height))

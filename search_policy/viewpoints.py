@@ -80,12 +80,12 @@ class View:
 
 def camera_box(region: SearchRegion, config: ViewConfig) -> CameraBox:
     """Return the box that keeps camera and finger tips out of the bookcase."""
-    top = region.shelf_z_m[-1] + region.clearance_m
+    top = region.top_z_m
     x_max = region.front_x_m - config.tip_lead_m - config.front_margin_m
     x_min = region.front_x_m - 1.6 * config.standoff_m
     side = 0.6 * config.standoff_m
     return CameraBox(
-        (x_min, region.y_min_m - side, max(region.shelf_z_m[0], config.floor_m)),
+        (x_min, region.y_min_m - side, max(region.floor_z_m, config.floor_m)),
         (x_max, region.y_max_m + side, top + 0.10),
     )
 
@@ -104,8 +104,8 @@ def candidate_views(region: SearchRegion, config: ViewConfig) -> tuple[View, ...
     margin = min(config.side_margin_m, 0.4 * (region.y_max_m - region.y_min_m))
     straight_y = np.linspace(region.y_min_m + margin, region.y_max_m - margin, config.columns)
     views = []
-    for shelf, surface in enumerate(region.shelf_z_m):
-        height = surface + 0.5 * region.clearance_m
+    for shelf, compartment in enumerate(region.compartments):
+        height = compartment.floor_z_m + 0.5 * compartment.clearance_m
         for index, y in enumerate(straight_y):
             aim = _aim(region, float(y), height)
             views.append(_view(f"shelf{shelf}.straight{index}", shelf, aim, 0.0, box, config))

@@ -61,7 +61,7 @@ def _random_posture(spec: EpisodeSpec, kinematics: ArmKinematics, rng: np.random
 
 
 def _random_point(region: SearchRegion, rng: np.random.Generator) -> Float:
-    shelf = float(rng.choice(region.shelf_z_m))
+    shelf = float(rng.choice([shelf.floor_z_m for shelf in region.compartments]))
     y = rng.uniform(region.y_min_m + 0.05, region.y_max_m - 0.05)
     return np.array([region.front_x_m + 0.1, y, shelf + rng.uniform(0.0, 0.2)])
 

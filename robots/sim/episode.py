@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
+from enum import StrEnum
 from typing import Any
 
 from robots.errors import BatonError, SpecError
+from robots.reading import read
 from robots.region import SearchRegion
+from robots.sim.appearance import Appearance, Triple
 from robots.types import Task
 
-VERSION = 1
-Triple = tuple[float, float, float]
+VERSION = 2
+
+
+class Variant(StrEnum):
+    """What about a task is made harder."""
+
+    STANDARD = "standard"
+    ABSENT = "absent"  # the target is taken out; the rest of the layout stays
+    DISTRACTOR = "distractor"  # look-alikes of the target, by colour and by shape, stand among the clutter
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,24 +46,11 @@ class ObjectSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class LightSpec:
-    """Light without shadows. The three intensities are summed and clip at one, so their sum must stay below it.
+class PartState:
+    """Where a door, drawer or screen stands at the start: an angle [rad] for doors, else a length [m]."""
 
-    Attributes:
-        ambient: RGB.
-        headlight: RGB of the light at the camera.
-        lamp: RGB of the directional lamp.
-        direction: Direction that the lamp shines in.
-    """
-
-    ambient: Triple
-    headlight: Triple
-    lamp: Triple
-    direction: Triple
-
-    def __post_init__(self) -> None:
-        if max(sum(channel) for channel in zip(self.ambient, self.headlight, self.lamp, strict=True)) >= 1.0:
-            raise SpecError("light: ambient, headlight and lamp must sum to less than 1 in every channel.")
+    name: str
+    value: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,25 +59,28 @@ class EpisodeSpec:
 
     Attributes:
         task: What is to be done.
+        scene: Name of the furniture, see `robots.sim.furniture`.
+        variant: What was made harder.
         seed: The seed that it was sampled from.
         target_present: Whether the target is in the scene.
+        visible_fraction: Estimated visible share of the target from the best reachable view; 0 when it is absent or
+            behind a closed door.
         objects: Every placed object; the target, where present, first.
-        wood_texture: Index into the bank of woods.
-        wall_texture: Index into the bank of walls.
-        floor_texture: Index into the bank of floors.
-        light: Light.
-        home_rad: (7,) joint positions at the start.
-        region: The bookcase.
+        parts: Doors, drawers and screens, in the furniture's order.
+        appearance: Surfaces, light, camera, sensor, control.
+        home_rad: Joint positions at the start, one per joint.
+        region: What there is to search.
     """
 
     task: Task
+    scene: str
+    variant: Variant
     seed: int
     target_present: bool
+    visible_fraction: float
     objects: tuple[ObjectSpec, ...]
-    wood_texture: int
-    wall_texture: int
-    floor_texture: int
-    light: LightSpec
+    parts: tuple[PartState, ...]
+    appearance: Appearance
     home_rad: tuple[float, ...]
     region: SearchRegion
 
@@ -99,55 +98,34 @@ class EpisodeSpec:
         """Rebuild a specification from `to_dict`'s values, also after JSON turned tuples into lists.
 
         Raises:
-            SpecError: A field is missing, unknown, of the wrong kind, or not finite; the message names it.
+            SpecError: The version is another one, or a field is missing, unknown, of the wrong kind, not finite, or
+                does not fit the scene; the message names it.
         """
-        given = dict(_mapping(values, "episode"))
-        if given.pop("version", None) != VERSION:
-            raise SpecError(f"episode: expected version {VERSION}, got {values.get('version')!r}.")
-        _check_keys(given, cls, "episode")
-        objects = given["objects"]
-        if not isinstance(objects, list | tuple):
-            raise SpecError("episode.objects: expected a list.")
-        spec = cls(
-            task=_build(Task, given["task"], "task"),
-            seed=_integer(given["seed"], "seed"),
-            target_present=_boolean(given["target_present"], "target_present"),
-            objects=tuple(_build(ObjectSpec, item, f"objects[{index}]") for index, item in enumerate(objects)),
-            wood_texture=_texture(given["wood_texture"], "wood_texture"),
-            wall_texture=_texture(given["wall_texture"], "wall_texture"),
-            floor_texture=_texture(given["floor_texture"], "floor_texture"),
-            light=_build(LightSpec, given["light"], "light"),
-            home_rad=_numbers(given["home_rad"], "home_rad", 7),
-            region=_build(SearchRegion, given["region"], "region"),
-        )
-        _check_objects(spec)
+        if not isinstance(values, Mapping):
+            raise SpecError(f"episode: expected a mapping, got {type(values).__name__}.")
+        version = values.get("version")
+        if version != VERSION:
+            newer = isinstance(version, int) and version > VERSION
+            remedy = "update Baton to read it" if newer else "sample it again"
+            raise SpecError(f"episode: expected version {VERSION}, got {version!r}; {remedy}.")
+        spec = read(cls, {name: value for name, value in values.items() if name != "version"}, "episode")
+        _check(spec)
         return spec
 
 
-_LENGTHS = dict.fromkeys(("position_m", "tint_rgb", "ambient", "headlight", "lamp", "direction"), 3)
+def _check(spec: EpisodeSpec) -> None:
+    from robots.sim.furniture import find_furniture
 
-
-def _build[T](kind: type[T], values: object, where: str) -> T:
-    """Build a flat dataclass of texts, numbers and tuples of numbers from a mapping."""
-    given = _mapping(values, where)
-    _check_keys(given, kind, where)
-    converted = {name: _value(name, value, f"{where}.{name}") for name, value in given.items()}
     try:
-        return kind(**converted)
-    except SpecError:
-        raise
+        furniture = find_furniture(spec.scene)
     except BatonError as error:
-        raise SpecError(f"episode.{where}: {error}") from error
-
-
-def _value(name: str, value: object, where: str) -> object:
-    if name in ("kind", "name", "target", "instruction"):
-        if not isinstance(value, str):
-            raise SpecError(f"episode.{where}: expected text, got {value!r}.")
-        return value
-    if name in _LENGTHS or name == "shelf_z_m":
-        return _numbers(value, where, _LENGTHS.get(name))
-    return _number(value, where)
+        raise SpecError(f"episode.scene: {error}") from error
+    _check_objects(spec)
+    if [state.name for state in spec.parts] != [part.name for part in furniture.parts]:
+        raise SpecError(f"episode.parts: expected {', '.join(part.name for part in furniture.parts) or 'none'}.")
+    for state, part in zip(spec.parts, furniture.parts, strict=True):
+        if not part.low <= state.value <= part.high:
+            raise SpecError(f"episode.parts: {part.name} must lie in [{part.low}, {part.high}], got {state.value}.")
 
 
 def _check_objects(spec: EpisodeSpec) -> None:
@@ -164,45 +142,3 @@ def _check_objects(spec: EpisodeSpec) -> None:
             raise SpecError(f"episode.objects: scale of {item.name} must lie in [0.5, 2], got {item.scale}.")
     if spec.target_present != (spec.target_name is not None):
         raise SpecError("episode.target_present does not agree with the objects.")
-
-
-def _mapping(values: object, where: str) -> Mapping[str, Any]:
-    if not isinstance(values, Mapping):
-        raise SpecError(f"episode.{where}: expected a mapping, got {type(values).__name__}.")
-    return values
-
-
-def _check_keys(values: Mapping[str, Any], kind: type, where: str) -> None:
-    expected = {field.name for field in fields(kind)}
-    if wrong := sorted(expected.symmetric_difference(values)):
-        raise SpecError(f"episode.{where}: missing or unknown fields: {', '.join(map(str, wrong))}.")
-
-
-def _number(value: object, where: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise SpecError(f"episode.{where}: expected a finite number, got {value!r}.")
-    return float(value)
-
-
-def _numbers(values: object, where: str, length: int | None) -> tuple[float, ...]:
-    if not isinstance(values, list | tuple) or (length is not None and len(values) != length):
-        raise SpecError(f"episode.{where}: expected {length or 'a list of'} numbers, got {values!r}.")
-    return tuple(_number(value, where) for value in values)
-
-
-def _integer(value: object, where: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise SpecError(f"episode.{where}: expected an integer, got {value!r}.")
-    return value
-
-
-def _texture(value: object, where: str) -> int:
-    if not 0 <= _integer(value, where) < 4:
-        raise SpecError(f"episode.{where}: expected 0 to 3, got {value!r}.")
-    return _integer(value, where)
-
-
-def _boolean(value: object, where: str) -> bool:
-    if not isinstance(value, bool):
-        raise SpecError(f"episode.{where}: expected true or false, got {value!r}.")
-    return value

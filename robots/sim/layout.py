@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from robots.region import SearchRegion
-from robots.sim.episode import EpisodeSpec, LightSpec, ObjectSpec, Triple
+from robots.sim.appearance import Appearance, LightSpec, SurfaceSpec, Triple
+from robots.sim.episode import EpisodeSpec, ObjectSpec, Variant
 from robots.sim.objects import CLASSES, ObjectClass
 from robots.sim.scene import HOME_RAD, REGION
-from robots.sim.tasks import TASKS, find_task
+from robots.sim.tasks import TASKS, find_task, scene_of
 
 CORRIDOR_HALF_M = 0.072  # the open gripper's half width and a finger's breadth of air
 CLEAR_SHARE = 0.88  # share of layouts whose corridor is kept clear on purpose
@@ -63,12 +64,13 @@ def sample_episode(task: str, seed: int, *, absent: bool = False) -> EpisodeSpec
     return EpisodeSpec(
         task=chosen,
         seed=seed,
+        scene=scene_of(task),
+        variant=Variant.ABSENT if absent else Variant.STANDARD,
         target_present=not absent,
+        visible_fraction=0.0,
         objects=objects[1:] if absent else objects,
-        wood_texture=wood,
-        wall_texture=wall,
-        floor_texture=floor,
-        light=_sample_light(rng),
+        parts=(),
+        appearance=Appearance(surfaces=SurfaceSpec(wood, wall, floor), light=_sample_light(rng)),
         home_rad=HOME_RAD,
         region=REGION,
     )
@@ -76,7 +78,7 @@ def sample_episode(task: str, seed: int, *, absent: bool = False) -> EpisodeSpec
 
 def _sample_objects(rng: np.random.Generator, target: str) -> tuple[ObjectSpec, ...]:
     shelves = _Shelves(REGION)
-    shelf = int(rng.integers(len(REGION.shelf_z_m)))
+    shelf = int(rng.integers(len(REGION.compartments)))
     deep = rng.random() < DEEP_SHARE
     depth = float(rng.uniform(0.118, 0.14) if deep else rng.uniform(0.06, 0.11))
     y = float(rng.uniform(-0.34, 0.34))
@@ -181,7 +183,7 @@ def _place(
     return ObjectSpec(
         kind=kind.name,
         name=f"{kind.name}_{index}",
-        position_m=(REGION.front_x_m + depth, y, REGION.shelf_z_m[shelf]),
+        position_m=(REGION.front_x_m + depth, y, REGION.compartments[shelf].floor_z_m),
         yaw_rad=yaw,
         scale=scale,
         tint_rgb=_tint(rng, kind),

@@ -10,7 +10,7 @@ from typing import Self
 import mujoco
 import numpy as np
 
-from robots.errors import ActionRejectedError, RobotDisconnectedError
+from robots.errors import ActionRejectedError, RobotDisconnectedError, SpecError
 from robots.safety import limit_joint_target, limit_twist, limit_workspace_velocity
 from robots.sim import arm, snapshot
 from robots.sim.config import LIMITS, STEP_M, STEP_RAD, SimConfig
@@ -40,7 +40,7 @@ class MujocoRobot:
         self.spec: EpisodeSpec | None = None
         self._now = now
         self._substeps = max(1, math.ceil(self.dt_s / config.timestep_s - 0.5))
-        self.scene = build_scene(timestep_s=self.dt_s / self._substeps)
+        self.scene = build_scene(config.scene, timestep_s=self.dt_s / self._substeps)
         self.model = self.scene.model
         self.data = mujoco.MjData(self.model)
         self.renderer = SceneRenderer(self.model)
@@ -97,7 +97,13 @@ class MujocoRobot:
         self.disconnect()
 
     def reset(self, spec: EpisodeSpec) -> None:
-        """Set up an episode: the same specification gives the same bytes."""
+        """Set up an episode: the same specification gives the same bytes.
+
+        Raises:
+            SpecError: The episode takes place in another scene than the robot's.
+        """
+        if spec.scene != self.config.scene:
+            raise SpecError(f"The episode takes place in scene {spec.scene!r}, the robot is in {self.config.scene!r}.")
         self.spec = spec
         arrange(self.scene, spec)
         self._mark_target(spec)

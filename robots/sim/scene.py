@@ -15,12 +15,11 @@ import numpy as np
 from robots.region import SearchRegion
 from robots.sim import arm, surfaces
 from robots.sim.episode import EpisodeSpec, ObjectSpec
+from robots.sim.furniture import BOOKCASE as BOOKCASE_FURNITURE
 from robots.sim.objects import CLASSES, TINTED, add_object
 from robots.types import Float
 
-REGION = SearchRegion(
-    front_x_m=0.66, depth_m=0.28, y_min_m=-0.42, y_max_m=0.42, shelf_z_m=(0.05, 0.33, 0.61), clearance_m=0.26
-)
+REGION = BOOKCASE_FURNITURE.region
 # The wrist camera looks level at the bookcase from 0.26 m before it, at (0.40, 0, 0.45). DROID's home, which is
 # (0, -pi/5, 0, -4 pi/5, 0, 3 pi/5, 0), looks down at a table; here the targets stand on shelves.
 HOME_RAD = (0.0, -0.664, 0.0, -2.842, 0.0, 2.405, 0.0)
@@ -47,8 +46,13 @@ class Scene:
     tinted: dict[str, tuple[int, ...]]
 
 
-def build_scene(*, timestep_s: float) -> Scene:
-    """Compose and compile the world (about a second)."""
+def build_scene(name: str = "bookcase", *, timestep_s: float) -> Scene:
+    """Compose and compile the world (about a second).
+
+    Args:
+        name: Scene, see `robots.sim.furniture`.
+        timestep_s: Physics step [s].
+    """
     spec = mujoco.MjSpec()
     spec.compiler.degree = False
     _set_options(spec, timestep_s)
@@ -80,7 +84,7 @@ def arrange(scene: Scene, spec: EpisodeSpec) -> None:
             model.qpos0[address : address + 7] = (*_parking_m(row, index), 1.0, 0.0, 0.0, 0.0)
     for item in spec.objects:
         _arrange_object(scene, item)
-    surfaces.apply(model, spec)
+    surfaces.apply(model, spec.appearance)
 
 
 _SCALED = (
@@ -175,9 +179,10 @@ def _add_bookcase(spec: mujoco.MjSpec, region: SearchRegion) -> None:
     front, depth, middle_y = region.front_x_m, region.depth_m, 0.5 * (region.y_min_m + region.y_max_m)
     width = region.y_max_m - region.y_min_m
     center_x = front + depth / 2
-    top = region.shelf_z_m[-1] + region.clearance_m
+    floors = [shelf.floor_z_m for shelf in region.compartments]
+    top = region.top_z_m
     # Texture columns run along a box's local x: depth for boards and sides, width for the back panel.
-    for index, height in enumerate((*region.shelf_z_m, top + BOARD_M)):
+    for index, height in enumerate((*floors, top + BOARD_M)):
         _panel(
             body,
             f"board{index}",
@@ -193,10 +198,10 @@ def _add_bookcase(spec: mujoco.MjSpec, region: SearchRegion) -> None:
         _panel(
             body, name, (center_x, side, FLOOR_Z_M + tall), (depth / 2, tall, BOARD_M / 2), "side", ((1, 0, 0), angle)
         )
-    inner = (top - region.shelf_z_m[0] + BOARD_M) / 2
+    inner = (top - region.floor_z_m + BOARD_M) / 2
     turn = np.array([[0, 0, -1], [-1, 0, 0], [0, 1, 0]], dtype=float)
     _panel(body, "back", (front + depth + 0.004, middle_y, top - inner), (width / 2, inner, 0.004), "back", turn)
-    plinth = (region.shelf_z_m[0] - BOARD_M - FLOOR_Z_M) / 2
+    plinth = (region.floor_z_m - BOARD_M - FLOOR_Z_M) / 2
     _panel(body, "plinth", (front + 0.02, middle_y, FLOOR_Z_M + plinth), (width / 2, plinth, 0.01), "front", turn)
 
 

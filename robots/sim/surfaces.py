@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robots.sim import textures
-from robots.sim.episode import EpisodeSpec
+from robots.sim.appearance import Appearance
 from robots.types import Float, Image
 
 VARIANTS = 4
@@ -34,22 +34,21 @@ def add_materials(spec: mujoco.MjSpec) -> None:
         _cube(spec, f"label{index}", textures.label(rng), specular=0.15)
 
 
-def apply(model: mujoco.MjModel, spec: EpisodeSpec) -> None:
+def apply(model: mujoco.MjModel, appearance: Appearance) -> None:
     """Select an episode's surfaces and light by editing ids and colours in place."""
+    chosen, light = appearance.surfaces, appearance.light
     for geom in range(model.ngeom):
         name = model.geom(geom).name
         if name in ("floor", "wall"):
-            model.geom_matid[geom] = model.material(
-                f"{name}{spec.floor_texture if name == 'floor' else spec.wall_texture}"
-            ).id
+            model.geom_matid[geom] = model.material(f"{name}{chosen.floor if name == 'floor' else chosen.wall}").id
         elif name.startswith("bookcase_"):
             surface = model.material(int(model.geom_matid[geom])).name.rstrip("0123456789")
-            model.geom_matid[geom] = model.material(f"{surface}{spec.wood_texture}").id
+            model.geom_matid[geom] = model.material(f"{surface}{chosen.wood}").id
     lamp = model.light("lamp").id
-    model.vis.headlight.ambient[:] = spec.light.ambient
-    model.vis.headlight.diffuse[:] = spec.light.headlight
-    model.light_diffuse[lamp] = spec.light.lamp
-    model.light_dir[lamp] = np.array(spec.light.direction) / np.linalg.norm(spec.light.direction)
+    model.vis.headlight.ambient[:] = light.ambient
+    model.vis.headlight.diffuse[:] = light.headlight
+    model.light_diffuse[lamp] = light.lamp
+    model.light_dir[lamp] = np.array(light.direction) / np.linalg.norm(light.direction)
 
 
 def look_at(position: Float, target: Float) -> NDArray[np.float64]:

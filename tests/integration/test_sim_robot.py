@@ -9,6 +9,7 @@ import pytest
 
 from robots.errors import ActionRejectedError, RobotDisconnectedError, SpecError
 from robots.sim import arm
+from robots.sim.appearance import Appearance, SurfaceSpec
 from robots.sim.layout import sample_episode
 from robots.sim.mujoco_robot import LIMITS, MujocoRobot, SimConfig
 from robots.sim.privileged import PrivilegedView
@@ -114,15 +115,16 @@ def test_tint_and_light_reach_the_image(robot):
     tinted = tuple(dataclasses.replace(item, tint_rgb=(0.1, 0.1, 0.1)) for item in SPEC.objects)
     robot.reset(dataclasses.replace(SPEC, objects=tinted))
     assert np.abs(robot.get_observation().images["wrist"] - before).max() > 40
-    dim = dataclasses.replace(SPEC.light, ambient=tuple(0.5 * value for value in SPEC.light.ambient))
-    robot.reset(dataclasses.replace(SPEC, light=dim))
+    light = SPEC.appearance.light
+    dim = dataclasses.replace(light, ambient=tuple(0.5 * value for value in light.ambient))
+    robot.reset(dataclasses.replace(SPEC, appearance=dataclasses.replace(SPEC.appearance, light=dim)))
     assert robot.get_observation().images["wrist"].mean() < 0.85 * before.mean()
 
 
 def test_surfaces_follow_the_episode(robot):
     images = []
     for wood in (0, 2):
-        robot.reset(dataclasses.replace(SPEC, wood_texture=wood))
+        robot.reset(dataclasses.replace(SPEC, appearance=Appearance(surfaces=SurfaceSpec(wood=wood))))
         images.append(robot.get_observation().images["wrist"].astype(float))
     assert np.abs(images[0] - images[1]).mean() > 5
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from robots.errors import SpecError, UsageError
 from robots.sim import textures
-from robots.sim.episode import EpisodeSpec, LightSpec
+from robots.sim.appearance import LightSpec
+from robots.sim.episode import EpisodeSpec
 from robots.sim.layout import CORRIDOR_HALF_M, sample_episode
 from robots.sim.objects import CLASSES
 from robots.sim.scene import REGION
@@ -33,7 +34,7 @@ def test_layouts_stand_inside_the_bookcase_and_apart(seed, task):
     for item in spec.objects:
         assert REGION.front_x_m < item.position_m[0] < REGION.front_x_m + REGION.depth_m
         assert REGION.y_min_m < item.position_m[1] < REGION.y_max_m
-        assert item.position_m[2] in REGION.shelf_z_m
+        assert item.position_m[2] in {shelf.floor_z_m for shelf in REGION.compartments}
     for index, one in enumerate(spec.objects):
         for other in spec.objects[:index]:
             if one.position_m[2] == other.position_m[2]:
@@ -90,16 +91,18 @@ def broken(path, value):
     [
         (("version",), 99, "version"),
         (("seed",), "one", "seed"),
-        (("home_rad",), [0.0] * 6, "home_rad"),
-        (("wood_texture",), 4, "wood_texture"),
+        (("home_rad",), None, "home_rad"),
+        (("appearance", "surfaces", "wood"), "oak", "wood"),
         (("objects", 0, "yaw_rad"), float("nan"), "yaw_rad"),
         (("objects", 0, "name"), "pineapple_7", "pineapple_7"),
         (("objects", 1, "kind"), "car", "car"),
         (("objects", 0, "scale"), 9.0, "scale"),
         (("objects",), None, "objects"),
         (("target_present",), False, "target_present"),
-        (("light", "ambient"), [0.9, 0.9, 0.9], "less than 1"),
-        (("region", "depth_m"), -1.0, "depth_m"),
+        (("appearance", "light", "ambient"), [0.9, 0.9, 0.9], "less than 1"),
+        (("region", "compartments", 0, "depth_m"), -1.0, "depth_m"),
+        (("scene",), "bookase", "bookcase"),
+        (("parts",), [{"name": "door", "value": 0.0}], "parts"),
         (("task",), "pineapple", "task"),
         (("surprise",), 1, "surprise"),
     ],
@@ -111,7 +114,7 @@ def test_bad_episodes_name_the_field(path, value, message):
 
 @given(st.integers(0, 10_000))
 def test_sampled_light_never_clips(seed):
-    light = sample_episode("bookshelf_duck", seed).light
+    light = sample_episode("bookshelf_duck", seed).appearance.light
     assert max(sum(channel) for channel in zip(light.ambient, light.headlight, light.lamp, strict=True)) < 1.0
 
 

@@ -42,7 +42,7 @@ def drive(kinematics, q, camera_to_world, periods=120):
 
 def grid_of_views():
     views = []
-    for shelf in REGION.shelf_z_m:
+    for shelf in (compartment.floor_z_m for compartment in REGION.compartments):
         for y in (-0.34, -0.17, 0.0, 0.17, 0.34):
             cell = np.array([REGION.front_x_m + 0.10, y, shelf + 0.08])
             for distance, bearing, elevation in (
@@ -68,7 +68,7 @@ def test_camera_servo_converges_to_every_view_one_after_another():
     assert stuck == []
 
 
-@pytest.mark.parametrize("shelf", REGION.shelf_z_m)
+@pytest.mark.parametrize("shelf", [compartment.floor_z_m for compartment in REGION.compartments])
 def test_grasp_poses_are_reachable_over_the_whole_shelf(shelf):
     kinematics, rng = ArmKinematics(HOME), np.random.default_rng(0)
     for y in (-0.34, -0.2, 0.0, 0.2, 0.34):

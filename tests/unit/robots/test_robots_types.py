@@ -69,6 +69,6 @@ def test_unknown_names_get_choices_and_the_nearest():
 
 @pytest.mark.parametrize("change", [{"y_min_m": 1.0}, {"depth_m": 0.0}, {"shelf_z_m": ()}, {"shelf_z_m": (0.5, 0.1)}])
 def test_impossible_regions_are_refused(change):
-    region = SearchRegion(0.6, 0.3, -0.4, 0.4, (0.1, 0.4), 0.28)
+    measures = {"front_x_m": 0.6, "depth_m": 0.3, "y_min_m": -0.4, "y_max_m": 0.4, "shelf_z_m": (0.1, 0.4)}
     with pytest.raises(UsageError):
-        dataclasses.replace(region, **change)
+        SearchRegion.bookcase(**(measures | {"clearance_m": 0.28} | change))

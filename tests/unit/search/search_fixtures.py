@@ -9,7 +9,7 @@ from robots.types import CameraIntrinsics, Detection, DetectionFrame, Observatio
 from search_policy.geometry import look_at, rotation_of
 from search_policy.world import CAMERA, Truth
 
-REGION = SearchRegion(
+REGION = SearchRegion.bookcase(
     front_x_m=0.66, depth_m=0.28, y_min_m=-0.42, y_max_m=0.42, shelf_z_m=(0.06, 0.35, 0.64), clearance_m=0.27
 )
 INTRINSICS = CameraIntrinsics(84, 84, 60.0)
@@ -33,7 +33,7 @@ class KinematicWorld:
     def reset(self, task, seed):
         rng = np.random.default_rng(seed)
         shelf = int(rng.integers(3))
-        self.target = np.array([0.76, rng.uniform(-0.34, 0.34), REGION.shelf_z_m[shelf] + 0.05])
+        self.target = np.array([0.76, rng.uniform(-0.34, 0.34), REGION.compartments[shelf].floor_z_m + 0.05])
         self.pose = look_at(np.array([0.40, 0.0, 0.45]), np.array([0.8, 0.0, 0.45]))
         self.captures = 0
         self.joints = np.zeros(7)
@@ -82,8 +82,8 @@ class KinematicWorld:
     def in_opening(self):
         start = self.pose[:3, 3]
         entry = start + (self.target - start) * (REGION.front_x_m - start[0]) / (self.target[0] - start[0])
-        floor = max(z for z in REGION.shelf_z_m if z < self.target[2])
-        return floor < entry[2] < floor + REGION.clearance_m
+        floor = max(c.floor_z_m for c in REGION.compartments if c.floor_z_m < self.target[2])
+        return floor < entry[2] < floor + REGION.compartments[0].clearance_m
 
 
 def perfect_detector(world, task, rng):

@@ -58,7 +58,14 @@ def test_an_off_axis_pose_shows_the_target_at_uv(uv):
     obliques=st.integers(0, 4),
 )
 def test_views_stay_in_front_of_any_bookcase(front, width, shelves, columns, obliques):
-    region = SearchRegion(front, 0.3, -width / 2, width / 2, tuple(0.1 + 0.3 * i for i in range(shelves)), 0.27)
+    region = SearchRegion.bookcase(
+        front_x_m=front,
+        depth_m=0.3,
+        y_min_m=-width / 2,
+        y_max_m=width / 2,
+        shelf_z_m=tuple(0.1 + 0.3 * index for index in range(shelves)),
+        clearance_m=0.27,
+    )
     config = ViewConfig(columns=columns, obliques=obliques)
     box = camera_box(region, config)
     views = candidate_views(region, config)
