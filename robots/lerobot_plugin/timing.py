@@ -1,0 +1,63 @@
+"""When the next episode begins, for commands that never say so.
+
+LeRobot's recorders have no call for "a new episode": they drive the robot for `episode_time_s`, then leave
+`reset_time_s` for a person to tidy up, then save, then record again. A simulated scene is tidied up in the middle of
+that second span, where no frame is stored.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from robots.errors import UsageError
+
+MIN_RESET_S = 1.0
+
+
+@dataclass(slots=True)
+class EpisodeTimer:
+    """Follows the recorder's timetable from the first action of each recording on.
+
+    Args:
+        episode_s: The recorder's `episode_time_s`; 0 means that episodes never end by the clock.
+        reset_s: The recorder's `reset_time_s`.
+
+    Raises:
+        UsageError: A span is negative, or too short to tell recording from resetting.
+    """
+
+    episode_s: float = 0.0
+    reset_s: float = 0.0
+    _began_s: float | None = None
+    _changed: bool = False
+
+    def __post_init__(self) -> None:
+        if self.episode_s < 0.0 or self.reset_s < 0.0:
+            raise UsageError("baton_sim: episode_time_s and reset_time_s must not be negative.")
+        if self.episode_s > 0.0 and self.reset_s < MIN_RESET_S:
+            raise UsageError(
+                f"baton_sim: reset_time_s must be at least {MIN_RESET_S} when episode_time_s is given; "
+                "give the same values as --dataset.episode_time_s and --dataset.reset_time_s."
+            )
+
+    @property
+    def waiting(self) -> bool:
+        """Whether the next scene is set up, but its recording has not begun."""
+        return self._changed
+
+    def restart(self) -> None:
+        """Forget the timetable: the next action begins a recording."""
+        self._began_s, self._changed = None, False
+
+    def acted(self, now_s: float) -> None:
+        """Note an action at `now_s` [s]: the first one after the reset span begins the next recording."""
+        over = self._began_s is not None and now_s >= self._began_s + self.episode_s + self.reset_s
+        if self._began_s is None or (self._changed and over):
+            self._began_s, self._changed = now_s, False
+
+    def due(self, now_s: float) -> bool:
+        """Return True once per recording: when half of the reset span has passed."""
+        if self.episode_s == 0.0 or self._began_s is None or self._changed:
+            return False
+        self._changed = now_s >= self._began_s + self.episode_s + 0.5 * self.reset_s
+        return self._changed
