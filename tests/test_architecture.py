@@ -16,7 +16,13 @@ MAY_IMPORT = {
     "handoff": {"robots", "handoff"},
 }
 COMPOSITION_ROOT = ("handoff/cli.py", "handoff/commands/")
-TORCH_ALLOWED = ("search_policy/", "vla_bridge/backends/", "robots/lerobot_adapter", "handoff/detectors/")
+TORCH_ALLOWED = (
+    "search_policy/",
+    "vla_bridge/backends/",
+    "robots/lerobot_adapter",
+    "robots/lerobot_plugin/",
+    "handoff/detectors/",
+)
 HEAVY = {"torch", "lerobot", "transformers", "mujoco", "mink"}
 FORBIDDEN_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "shelve", "marshal"}
 FORBIDDEN_CALLS = {

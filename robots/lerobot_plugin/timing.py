@@ -11,7 +11,9 @@ from dataclasses import dataclass
 
 from robots.errors import UsageError
 
-MIN_RESET_S = 1.0
+MIN_RESET_S = 2.0
+SLACK_S = 0.5  # a reset may run over by a few periods
+PAUSE_S = 0.2  # no longer gap between two actions is expected, except while an episode is saved
 
 
 @dataclass(slots=True)
@@ -30,6 +32,7 @@ class EpisodeTimer:
     reset_s: float = 0.0
     _began_s: float | None = None
     _changed: bool = False
+    _last_s: float = 0.0
 
     def __post_init__(self) -> None:
         if self.episode_s < 0.0 or self.reset_s < 0.0:
@@ -50,14 +53,23 @@ class EpisodeTimer:
         self._began_s, self._changed = None, False
 
     def acted(self, now_s: float) -> None:
-        """Note an action at `now_s` [s]: the first one after the reset span begins the next recording."""
-        over = self._began_s is not None and now_s >= self._began_s + self.episode_s + self.reset_s
-        if self._began_s is None or (self._changed and over):
+        """Note an action at `now_s` [s]: the first one after the reset span begins the next recording.
+
+        Saving an episode leaves a pause. Where one follows soon after that action, the reset had only run over.
+        """
+        end_s = 0.0 if self._began_s is None else self._began_s + self.episode_s + self.reset_s + SLACK_S
+        if self._began_s is None or (self._changed and now_s >= end_s) or self._strayed(now_s):
             self._began_s, self._changed = now_s, False
+        self._last_s = now_s
 
     def due(self, now_s: float) -> bool:
         """Return True once per recording: when half of the reset span has passed."""
-        if self.episode_s == 0.0 or self._began_s is None or self._changed:
+        if self.episode_s == 0.0 or self._began_s is None or self._changed or self._strayed(now_s):
             return False
         self._changed = now_s >= self._began_s + self.episode_s + 0.5 * self.reset_s
         return self._changed
+
+    def _strayed(self, now_s: float) -> bool:
+        if self._began_s is None or self._changed:
+            return False
+        return self._last_s - self._began_s <= 0.25 * self.reset_s and now_s - self._last_s > PAUSE_S
