@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from robots.errors import UsageError
 
 MIN_RESET_S = 2.0
-SLACK_S = 0.5  # a reset may run over by a few periods
+SLACK_S = 0.35  # spans run over by up to a period each
 PAUSE_S = 0.2  # no longer gap between two actions is expected, except while an episode is saved
 
 
@@ -55,12 +55,17 @@ class EpisodeTimer:
     def acted(self, now_s: float) -> None:
         """Note an action at `now_s` [s]: the first one after the reset span begins the next recording.
 
-        Saving an episode leaves a pause. Where one follows soon after that action, the reset had only run over.
+        Saving an episode leaves a pause, which tells the two apart. Where none is seen, the clock decides, and is off
+        by up to `SLACK_S` more with every episode.
         """
-        end_s = 0.0 if self._began_s is None else self._began_s + self.episode_s + self.reset_s + SLACK_S
-        if self._began_s is None or (self._changed and now_s >= end_s) or self._strayed(now_s):
+        if self._began_s is None or self._strayed(now_s) or (self._changed and self._over(self._began_s, now_s)):
             self._began_s, self._changed = now_s, False
         self._last_s = now_s
+
+    def _over(self, began_s: float, now_s: float) -> bool:
+        """Whether the reset is over: by the clock, or by a pause at about its end."""
+        late_s = now_s - (began_s + self.episode_s + self.reset_s)
+        return late_s >= SLACK_S or (late_s >= -SLACK_S and now_s - self._last_s > PAUSE_S)
 
     def due(self, now_s: float) -> bool:
         """Return True once per recording: when half of the reset span has passed."""

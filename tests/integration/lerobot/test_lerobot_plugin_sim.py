@@ -184,7 +184,7 @@ def test_the_scene_changes_half_way_through_the_reset(make, clock):
 @given(
     episode_s=st.floats(1, 20),
     reset_s=st.floats(2, 10),
-    saves_s=st.lists(st.floats(0.0, 30), min_size=2, max_size=4),
+    saves_s=st.lists(st.floats(0.3, 30), min_size=2, max_size=8) | st.just([0.0] * 3),
     period_s=st.floats(0.05, 0.1),
     latency=st.floats(0.0, 0.9),
 )
