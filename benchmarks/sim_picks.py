@@ -16,7 +16,7 @@ import numpy as np
 from benchmarks.report import Row, arguments, publish
 from handoff.statistics import wilson
 from robots.errors import PlanningError
-from robots.sim.experts.pick import PickPlan
+from robots.sim.experts.trajectory import JointPlan
 from robots.sim.experts.world import ExpertWorld
 from robots.sim.layout import sample_episode
 from robots.sim.mujoco_robot import MujocoRobot, SimConfig
@@ -57,7 +57,7 @@ def attempt(world: ExpertWorld, robot: MujocoRobot, task: str, seed: int) -> Pic
     return Pick(seen, planning_ms, planned=True, lifted=judged.success, collided=judged.collision_steps > 0)
 
 
-def execute(robot: MujocoRobot, plan: PickPlan) -> None:
+def execute(robot: MujocoRobot, plan: JointPlan) -> None:
     """Send every target of a plan."""
     for joints, gripper in zip(plan.joints_rad, plan.gripper, strict=True):
         robot.send_action(Action(ActionSpace.JOINT_POSITION, joints, float(gripper)))

@@ -15,7 +15,7 @@ from lerobot.teleoperators import Teleoperator, TeleoperatorConfig
 
 from robots.errors import PlanningError, RobotDisconnectedError
 from robots.lerobot_plugin.robot import SCALARS, BatonSimRobot, find_robot
-from robots.sim.experts.pick import PickPlan
+from robots.sim.experts.trajectory import JointPlan
 from robots.sim.experts.world import ExpertWorld
 from robots.sim.mujoco_robot import MujocoRobot
 
@@ -48,7 +48,7 @@ class BatonExpert(Teleoperator):
         super().__init__(config)
         self.config = config
         self._world: ExpertWorld | None = None
-        self._plan: PickPlan | None = None
+        self._plan: JointPlan | None = None
         self._planned_for = -1
         self._step = 0
 

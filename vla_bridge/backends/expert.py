@@ -20,7 +20,7 @@ from vla_bridge.backends.base import BackendConfig, Prediction
 from vla_bridge.messages import GripperConvention, Infer, PolicySchema
 
 if TYPE_CHECKING:
-    from robots.sim.experts.pick import PickPlan
+    from robots.sim.experts.trajectory import JointPlan
     from robots.sim.experts.world import ExpertWorld
 
 LABEL = "simulation expert (privileged)"
@@ -47,7 +47,7 @@ class ExpertConfig(BackendConfig):
 class _Attempt:
     """One plan being followed: how far, and when the last request was captured."""
 
-    plan: PickPlan
+    plan: JointPlan
     index: int
     captured_at_s: float
 
@@ -117,7 +117,7 @@ class ExpertBackend:
         for key in [key for key in self._attempts if key[0] == session]:
             del self._attempts[key]
 
-    def _plan(self, request: Infer) -> PickPlan:
+    def _plan(self, request: Infer) -> JointPlan:
         if self._world is None:
             raise PlanningError("The simulation expert is not loaded.")
         return self._world.plan(

@@ -61,15 +61,24 @@ class CollisionChecker:
     Args:
         model: The compiled scene, arranged for the episode; copied, so later edits need a new checker.
         qpos: (nq,) the state of the world.
-        target_body: Body id of the object that the fingers may touch.
+        target_body: Body id of the object that the fingers may touch when asked for; -1 for none.
+        part: Name of the door or drawer that is being opened: the fingers may touch its handle at any time, and
+            `set_opening` moves it.
     """
 
-    def __init__(self, model: mujoco.MjModel, qpos: Float, target_body: int) -> None:
+    def __init__(self, model: mujoco.MjModel, qpos: Float, target_body: int = -1, *, part: str | None = None) -> None:
         self._model = _arm_contacts_only(model)
         self._data = mujoco.MjData(self._model)
         self._data.qpos[:] = qpos
         self._indices = ArmIndices.of(self._model)
         self._target_body = target_body
+        self._handle = frozenset[int]() if part is None else handle_geoms(model, part)
+        self._opening = None if part is None else int(model.joint(part).qposadr[0])
+
+    def set_opening(self, value: float) -> None:
+        """Move the part to an opening: [rad] for a door, [m] for a drawer."""
+        if self._opening is not None:
+            self._data.qpos[self._opening] = value
 
     def free(self, q_rad: Float, target: TargetContact = TargetContact.NONE) -> bool:
         """Return whether the arm at `q_rad` (7,) [rad] with open fingers stays clear of everything.
@@ -105,9 +114,16 @@ class CollisionChecker:
         geoms = {first, second}
         if not geoms & self._indices.arm_geoms:
             return True
+        if geoms & self._handle and geoms & self._indices.finger_geoms:
+            return True
         if target is TargetContact.NONE or self._target_body not in {int(self._model.geom_bodyid[g]) for g in geoms}:
             return False
         return target is TargetContact.ANY or bool(geoms & self._indices.finger_geoms)
+
+
+def handle_geoms(model: mujoco.MjModel, part: str) -> frozenset[int]:
+    """Return the ids of the geoms of a part's handle: those named `<part>_handle...`."""
+    return frozenset(geom for geom in range(model.ngeom) if model.geom(geom).name.startswith(f"{part}_handle"))
 
 
 def _arm_contacts_only(model: mujoco.MjModel) -> mujoco.MjModel:

@@ -11,7 +11,9 @@ from robots.errors import PlanningError, SpecError
 from robots.sim.episode import EpisodeSpec, ObjectSpec
 from robots.sim.experts.collision import ArmIndices, CollisionChecker
 from robots.sim.experts.grasps import candidate_grasps
-from robots.sim.experts.pick import PickConfig, PickPlan, plan_pick
+from robots.sim.experts.pick import plan_pick
+from robots.sim.experts.trajectory import JointPlan, Pace
+from robots.sim.experts.workcell import Workcell
 from robots.sim.kinematics import ArmKinematics
 from robots.sim.layout import sample_episode
 from robots.sim.mujoco_robot import MujocoRobot, SimConfig
@@ -51,7 +53,7 @@ class ExpertWorld:
 
     def plan(
         self, episode: dict[str, Any], qpos: Float, rng: np.random.Generator, *, min_visible_fraction: float
-    ) -> PickPlan:
+    ) -> JointPlan:
         """Return a pick of the episode's target from the state `qpos`, (nq,).
 
         Raises:
@@ -79,18 +81,18 @@ class ExpertWorld:
         mujoco.mj_forward(self._robot.model, data)
         return self._spec
 
-    def _pick(self, spec: EpisodeSpec, item: ObjectSpec, rng: np.random.Generator) -> PickPlan:
+    def _pick(self, spec: EpisodeSpec, item: ObjectSpec, rng: np.random.Generator) -> JointPlan:
         data = self._robot.data
         body = self._robot.model.body(item.name).id
         pose = np.eye(4)
         pose[:3, :3] = data.xmat[body].reshape(3, 3)
         pose[:3, 3] = data.xpos[body]
-        return plan_pick(
-            data.qpos[list(self._arm.joints)].copy(),
-            np.array(spec.home_rad),
-            list(candidate_grasps(item, pose)),
-            CollisionChecker(self._robot.model, data.qpos.copy(), body),
-            self._kinematics,
-            PickConfig(spec.region.front_x_m, dt_s=self._dt_s),
-            rng,
+        cell = Workcell(
+            q_rad=data.qpos[list(self._arm.joints)].copy(),
+            home_rad=np.array(HOME_RAD),
+            kinematics=self._kinematics,
+            checker=CollisionChecker(self._robot.model, data.qpos.copy(), body),
+            pace=Pace(dt_s=self._dt_s),
+            rng=rng,
         )
+        return plan_pick(cell, list(candidate_grasps(item, pose)), front_x_m=spec.region.front_x_m)
