@@ -2,19 +2,48 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import socket
-import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from handoff import console
-from handoff.commands.options import option_lines, parse_options
-from robots.errors import BatonError, GraphicsError
+from handoff.commands.doctor_checks import installation, weights
+from handoff.commands.doctor_checks.finding import Finding, as_json, as_table
+from handoff.commands.options import option_kinds, option_lines, parse_options
+from handoff.config import SHIPPED_POLICY
+from robots.errors import UsageError
 
 PASSED, FAILED = 0, 1
-INSTALL = "Install again: pip install --force-reinstall baton"
+ROBOT = "--robot."
+
+
+@dataclass(frozen=True, slots=True)
+class RobotOptions:
+    """Which robot to check. Every other `--robot.NAME` is handed to LeRobot as it is."""
+
+    # A LeRobot robot type, for instance so101_follower; empty checks no robot
+    type: str = ""
+    # The robot's profile: a name in configs/robots, or a YAML file; empty for the type's own
+    profile: str = ""
+    # LeRobot's name of this very robot, which its calibration file carries
+    id: str = ""
+    # Package of a LeRobot plug-in that registers the type
+    discover_packages_path: str = ""
+    # Connect, without moving anything, and watch the cameras for 2 s
+    connect: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class GeneralistOptions:
+    """Which generalist to check."""
+
+    # Folder of a LeRobot policy: is it complete, and does it fit the robot?
+    policy_path: str = ""
+    # Policy server to shake hands with: tcp://127.0.0.1:5656
+    endpoint: str = ""
+    # The policy's camera names on this robot where they differ: top=front,wrist=hand
+    cameras: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,21 +52,27 @@ class DoctorOptions:
 
     # Port that the policy server is to listen on
     port: int = 5656
+    # Task whose detector weights must be there; empty for any
+    task: str = ""
+    # Folder of a search policy; empty for the shipped one
+    policy: str = ""
+    # Where run folders are to be made
+    out: str = "runs"
+    # How long the policy server may take to answer, loading included [s]
+    deadline_s: float = 10.0
+    # Print one JSON object instead of the table
+    json: bool = False
+    # The robot
+    robot: RobotOptions = field(default_factory=RobotOptions)
+    # The generalist
+    vla: GeneralistOptions = field(default_factory=GeneralistOptions)
 
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What one check found.
-
-    Attributes:
-        name: What was checked.
-        detail: What was found.
-        remedy: What to do about it; empty when all is well.
-    """
-
-    name: str
-    detail: str
-    remedy: str = ""
+    def __post_init__(self) -> None:
+        if not self.deadline_s > 0.0:
+            raise UsageError(f"--deadline_s must be positive, not {self.deadline_s}.")
+        for pair in self.vla.cameras:
+            if not all(pair.partition("=")):
+                raise UsageError(f"--vla.cameras takes POLICY=ROBOT pairs separated by commas, not {pair!r}.")
 
 
 def help_lines(_command: str) -> list[str]:
@@ -47,120 +82,70 @@ def help_lines(_command: str) -> list[str]:
 
 def run(_command: str, arguments: Sequence[str]) -> int:
     """Print every finding; exit code 1 when one of them needs a remedy."""
-    options = parse_options(DoctorOptions, arguments)
-    findings = [check() for check in _checks(options)]
-    width = max(len(finding.name) for finding in findings)
-    for finding in findings:
-        console.line(f"{'FAIL' if finding.remedy else 'ok  '}  {finding.name.ljust(width)}  {finding.detail}")
-        if finding.remedy:
-            console.line(f"      {' ' * width}  {finding.remedy}")
-    failures = sum(bool(finding.remedy) for finding in findings)
-    console.line(f"{len(findings) - failures} of {len(findings)} checks passed.")
-    return FAILED if failures else PASSED
+    own, robot = _split(arguments)
+    options = parse_options(DoctorOptions, own)
+    findings = list(examine(options, robot))
+    for line in [json.dumps(as_json(findings))] if options.json else as_table(findings):
+        console.line(line)
+    return PASSED if all(finding.passed for finding in findings) else FAILED
 
 
-def _checks(options: DoctorOptions) -> list[Callable[[], Finding]]:
-    return [
-        _python,
-        _packages,
-        _graphics,
-        _messaging,
-        _detector,
-        _search_policy,
-        lambda: _port(options.port),
-        _writable,
+def examine(options: DoctorOptions, robot_options: Sequence[str] = ()) -> Iterator[Finding]:
+    """Yield every finding: the installation, the weights, then the generalist and the robot where they are named."""
+    always: list[Callable[[], Finding]] = [
+        installation.check_python,
+        installation.check_packages,
+        installation.check_graphics,
+        installation.check_messaging,
+        lambda: weights.check_detector(options.task),
+        lambda: weights.check_search_policy(Path(options.policy) if options.policy else SHIPPED_POLICY),
+        lambda: installation.check_disk(Path(options.out)),
     ]
+    yield from (check() for check in always)
+    yield from _generalist(options)
+    if options.robot.type:
+        yield from _robot(options, robot_options)
 
 
-def _python() -> Finding:
-    found = ".".join(map(str, sys.version_info[:3]))
-    remedy = "" if sys.version_info >= (3, 12) else "Use Python 3.12 or newer."
-    return Finding("Python", found, remedy)
+def _generalist(options: DoctorOptions) -> Iterator[Finding]:
+    if options.vla.policy_path:
+        yield weights.check_policy_folder(Path(options.vla.policy_path))
+    if options.vla.endpoint:
+        from handoff.commands.doctor_checks.server import check_server
+
+        yield check_server(options.vla.endpoint, options.deadline_s)
+    else:
+        yield installation.check_port(options.port)
 
 
-def _packages() -> Finding:
-    from packaging.requirements import Requirement
+def _robot(options: DoctorOptions, robot_options: Sequence[str]) -> Iterator[Finding]:
+    from handoff.commands.doctor_checks.lerobot_source import LeRobotTypes
+    from handoff.commands.doctor_checks.robot_setup import RobotQuestion, check_robot
 
-    wrong, count = [], 0
-    for requirement in map(Requirement, importlib.metadata.requires("baton") or []):
-        if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
-            continue
-        count += 1
-        try:
-            version = importlib.metadata.version(requirement.name)
-        except importlib.metadata.PackageNotFoundError:
-            wrong.append(f"{requirement.name} is missing")
-            continue
-        if not requirement.specifier.contains(version, prereleases=True):
-            wrong.append(f"{requirement.name} {version} is not {requirement.specifier}")
-    return Finding("packages", ", ".join(wrong) or f"{count} within their ranges", INSTALL if wrong else "")
-
-
-def _graphics() -> Finding:
-    from robots.graphics import REMEDY, check_graphics
-
-    try:
-        return Finding("graphics", f"off-screen rendering with {check_graphics()}")
-    except GraphicsError as error:
-        return Finding("graphics", str(error).removesuffix(REMEDY).strip(), REMEDY)
-
-
-def _messaging() -> Finding:
-    import zmq
-
-    fine = zmq.zmq_version_info() >= (4, 3, 5)
-    return Finding(
-        "messaging", f"libzmq {zmq.zmq_version()}", "" if fine else "libzmq 4.3.5 or newer: pip install -U pyzmq"
+    question = RobotQuestion(
+        type=options.robot.type,
+        profile=options.robot.profile,
+        id=options.robot.id,
+        options=tuple(robot_options),
+        connect=options.robot.connect,
+        policy=Path(options.vla.policy_path) if options.vla.policy_path else None,
+        cameras=dict(pair.split("=", 1) for pair in options.vla.cameras),
     )
+    yield from check_robot(question, LeRobotTypes(options.robot.discover_packages_path))
 
 
-def _detector() -> Finding:
-    from handoff.detectors.color_shape import WEIGHTS, load_model
-
-    names = sorted(path.stem for path in WEIGHTS.glob("*.safetensors"))
-    if not names:
-        return Finding("detector weights", "none found", INSTALL)
-    try:
-        for name in names:
-            load_model(WEIGHTS / f"{name}.safetensors")
-    except BatonError as error:
-        return Finding("detector weights", str(error), INSTALL)
-    return Finding("detector weights", f"hashes match: {', '.join(names)}")
-
-
-def _search_policy() -> Finding:
-    from handoff.config import SHIPPED_POLICY
-    from search_policy.choosers import PolicyChooser
-
-    try:
-        PolicyChooser.load(SHIPPED_POLICY)
-    except BatonError as error:
-        return Finding(
-            "search policy", str(error), "Train one with `baton train`, and name it: baton eval --policy FOLDER"
-        )
-    return Finding("search policy", "weights load and match their hash")
-
-
-def _port(port: int) -> Finding:
-    from vla_bridge.endpoints import tcp_endpoint
-
-    tcp_endpoint("127.0.0.1", port)
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            return Finding("port", f"{port}: {error.strerror}", "Give another one: baton serve --port N")
-    return Finding("port", f"{port} is free")
-
-
-def _writable() -> Finding:
-    import os
-
-    folder = Path.cwd()
-    fine = os.access(folder, os.W_OK)
-    return Finding(
-        "run folder",
-        f"{folder} can be written to" if fine else f"{folder} cannot be written to",
-        "" if fine else "Run elsewhere, or name a folder with --out.",
-    )
+def _split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return our own arguments, and the robot's further options as `--robot.name=value` words."""
+    known = {f"--{name}" for name in option_kinds(DoctorOptions)}
+    own: list[str] = []
+    robot: list[str] = []
+    rest = list(arguments)
+    while rest:
+        word = rest.pop(0)
+        if not word.startswith(ROBOT) or word.partition("=")[0] in known:
+            own.append(word)
+        elif "=" in word or not rest or rest[0].startswith("--"):
+            robot.append(word)
+        else:
+            robot.append(f"{word}={rest.pop(0)}")
+    return own, robot

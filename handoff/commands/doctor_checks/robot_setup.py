@@ -1,0 +1,175 @@
+"""All checks of one robot, in the order in which mistakes would be met: type, profile, options, policy, link, cameras."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from handoff.commands.doctor_checks.cameras import check_cameras, watch_cameras
+from handoff.commands.doctor_checks.finding import Finding
+from handoff.commands.doctor_checks.policy_features import Features, check_policy_features
+from handoff.commands.doctor_checks.robot import (
+    ProfileFacts,
+    check_calibration,
+    check_limits,
+    check_profile,
+    check_profile_features,
+    check_type,
+)
+from robots.errors import BatonError, RobotError, UsageError
+from robots.types import Image
+
+WATCH_S = 2.0
+MAX_AGE_S = 0.2
+DEFAULT_HZ = 15.0
+
+
+class BuiltRobot(Protocol):
+    """A robot that was built from its options and is not connected yet."""
+
+    features: Features
+    states: tuple[str, ...]
+    calibration_file: Path
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether it needs no calibration file."""
+        ...
+
+    def connect(self) -> None:
+        """Open the link without moving.
+
+        Raises:
+            RobotError: It cannot be reached.
+        """
+        ...
+
+    def look(self) -> tuple[Mapping[str, Image], float]:
+        """Return the newest images by camera, and their capture time on `time.monotonic` [s].
+
+        Raises:
+            RobotError: The link is gone, or a camera gives nothing.
+        """
+        ...
+
+    def disconnect(self) -> None:
+        """Close the link. Must not raise."""
+        ...
+
+
+class RobotSource(Protocol):
+    """Where robots and their profiles come from."""
+
+    def known_types(self) -> set[str]:
+        """Every registered robot type."""
+        ...
+
+    def build(self, robot_type: str, options: Sequence[str]) -> BuiltRobot:
+        """Build a robot from `--robot.name=value` options.
+
+        Raises:
+            UsageError: It refuses its options.
+        """
+        ...
+
+    def profile(self, name: str) -> ProfileFacts:
+        """Read a profile by name or file.
+
+        Raises:
+            BatonError: There is none, or it cannot be used.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RobotQuestion:
+    """What is to be checked.
+
+    Attributes:
+        type: The robot's type.
+        profile: Its profile's name or file; empty for the type's own.
+        id: Its own name, or empty.
+        options: Further `--robot.name=value` options.
+        connect: Whether to connect and watch the cameras.
+        policy: A policy folder to compare with, or None.
+        cameras: The policy's camera names to the robot's, where they differ.
+        now: Clock [s].
+        sleep: Passes time on that clock.
+    """
+
+    type: str
+    profile: str = ""
+    id: str = ""
+    options: tuple[str, ...] = ()
+    connect: bool = True
+    policy: Path | None = None
+    cameras: Mapping[str, str] = field(default_factory=dict)
+    now: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+
+
+def check_robot(question: RobotQuestion, source: RobotSource) -> Iterator[Finding]:
+    """Yield the findings about one robot. It is connected only when everything before was well; it is never moved."""
+    known = check_type(question.type, source.known_types())
+    yield known
+    if not known.passed:
+        return
+    profile, findings = _profile(question, source)
+    try:
+        robot = source.build(question.type, _options(question, profile))
+    except UsageError as error:
+        remedy = f"Correct the option; lerobot-calibrate --robot.type={question.type} --help lists them."
+        yield from [*findings, Finding("robot options", str(error), remedy)]
+        return
+    findings += _described(question, robot, profile)
+    yield from findings
+    if question.connect and all(finding.passed for finding in findings):
+        yield from _connected(question, robot, profile.control_hz if profile else DEFAULT_HZ)
+    elif question.connect:
+        yield Finding("connection", "not tried, because of the failures above", "Mend those first, then run again.")
+
+
+def _profile(question: RobotQuestion, source: RobotSource) -> tuple[ProfileFacts | None, list[Finding]]:
+    try:
+        profile = source.profile(question.profile or question.type)
+    except BatonError as error:
+        remedy = "Name one with --robot.profile: a name in configs/robots, or a YAML file of your own."
+        return None, [Finding("robot profile", str(error), remedy)]
+    return profile, [check_profile(profile, question.type), check_limits(profile)]
+
+
+def _options(question: RobotQuestion, profile: ProfileFacts | None) -> tuple[str, ...]:
+    """Return the profile's options and those of the command line, which win."""
+    given = (*([f"--robot.id={question.id}"] if question.id else []), *question.options)
+    names = {word.partition("=")[0] for word in given}
+    from_profile = () if profile is None else profile.options
+    return (*(word for word in from_profile if word.partition("=")[0] not in names), *given)
+
+
+def _described(question: RobotQuestion, robot: BuiltRobot, profile: ProfileFacts | None) -> list[Finding]:
+    """Return what names and files tell about a robot that is not connected."""
+    findings = [] if profile is None else [check_profile_features(profile, robot.features, robot.states)]
+    findings.append(
+        check_calibration(
+            robot.calibration_file, calibrated=robot.calibrated, robot_type=question.type, robot_id=question.id
+        )
+    )
+    if question.policy is not None:
+        findings += check_policy_features(robot.features, question.policy, question.cameras)
+    return findings
+
+
+def _connected(question: RobotQuestion, robot: BuiltRobot, control_hz: float) -> Iterator[Finding]:
+    try:
+        robot.connect()
+        readings = watch_cameras(robot.look, watch_s=WATCH_S, now=question.now, sleep=question.sleep)
+    except RobotError as error:
+        yield Finding("connection", str(error), "Check power, cable and port; lerobot-find-port names the ports.")
+        return
+    finally:
+        robot.disconnect()
+    yield Finding("connection", f"{question.type} answers")
+    yield from check_cameras(readings, control_hz=control_hz, max_age_s=MAX_AGE_S)
