@@ -17,6 +17,7 @@ YAWS_RAD = np.radians(np.arange(-56, 57, 8))
 # Downward pitch and the side of the hand that is up: 1 for the wrist camera's, -1 for the other one. The bracket lets
 # the arm follow no other pairs into a shelf.
 _TILTS = tuple((np.radians(pitch), side) for pitch, side in ((0, 1), (0, -1), (12, -1), (24, -1), (36, -1), (-10, 1)))
+_STEEP = tuple((np.radians(pitch), side) for pitch, side in product((75, 60, 85, 48), (1, -1)))
 
 # Where a class can be taken at scale 1, best first: centre in the object's frame, half lengths of its ellipse [m].
 _POINTS = {
@@ -38,28 +39,31 @@ class Grasp:
     approach: Float
 
 
-def candidate_grasps(item: ObjectSpec, object_to_world: Float) -> Iterator[Grasp]:
+def candidate_grasps(item: ObjectSpec, object_to_world: Float, *, from_above: bool = False) -> Iterator[Grasp]:
     """Yield grasps of an object at its present pose, the straightest approach first.
 
     Args:
         item: The object's class and scale.
         object_to_world: Its present pose, (4, 4); the origin is its base.
+        from_above: Approach steeply, as into a drawer.
     """
+    tilts = _STEEP if from_above else _TILTS
     heading = float(np.arctan2(object_to_world[1, 0], object_to_world[0, 0]))
     for offset, long_half, short_half in _points(item):
         point = object_to_world[:3, 3] + object_to_world[:3, :3] @ offset
-        for yaw, pitch, side in _directions(point):
+        for yaw, pitch, side in _directions(point, tilts):
             if _width(yaw + np.pi / 2 - heading, long_half, short_half) > MAX_WIDTH_M:
                 continue
             approach = np.array([np.cos(pitch) * np.cos(yaw), np.cos(pitch) * np.sin(yaw), -np.sin(pitch)])
             yield Grasp(_pose(point, approach, side), approach)
 
 
-def _directions(point: Float) -> list[tuple[float, float, int]]:
+def _directions(point: Float, tilts: tuple[tuple[float, int], ...]) -> list[tuple[float, float, int]]:
     """Return yaw, downward pitch [rad] and upper side, the least turned from the arm's own direction first."""
     outward = float(np.arctan2(point[1], point[0]))
-    every = [(float(yaw), float(pitch), side) for yaw, (pitch, side) in product(YAWS_RAD, _TILTS)]
-    return sorted(every, key=lambda way: abs(way[0] - 0.5 * outward) + abs(way[1]))
+    every = [(float(yaw), float(pitch), side) for yaw, (pitch, side) in product(YAWS_RAD, tilts)]
+    first = tilts[0][0]
+    return sorted(every, key=lambda way: abs(way[0] - 0.5 * outward) + abs(way[1] - first))
 
 
 def _points(item: ObjectSpec) -> list[tuple[Float, float, float]]:

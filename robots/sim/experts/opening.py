@@ -1,7 +1,7 @@
 """Scripted opening of doors and drawers: the grasp is chosen by checking that the whole arc is reachable and free.
 
-A bar handle leaves the hand free to turn about the bar while the panel moves. Each candidate is a pair of such turns, at
-the start and at the end, and the side of the hand that points along the bar. Many of them lead the arm into a joint
+A bar handle leaves the hand free to turn about the bar while the panel moves. Each candidate is a pair of such turns,
+at the start and at the end, and the side of the hand that points along the bar. Many of them lead the arm into a joint
 limit, or the hand into the panel, somewhere on the way: a grasp that looks good at the start says little.
 """
 

@@ -14,16 +14,18 @@ from robots.types import Float
 LIFTS_M = (0.10, 0.085, 0.065)  # the lowest one still clears what counts as lifted
 LEVEL = np.array([1.0, 1.0, 0.0])
 OUTSIDE_M = 0.04
+ABOVE_M = 0.20  # a drawer is entered from, and left to, this height above the grasp
 STARTS = 4  # random starting postures per inverse kinematics problem
 
 
-def plan_pick(cell: Workcell, grasps: list[Grasp], *, front_x_m: float) -> JointPlan:
+def plan_pick(cell: Workcell, grasps: list[Grasp], *, front_x_m: float | None) -> JointPlan:
     """Return the first collision-free pick over the candidate grasps.
 
     Args:
         cell: The arm and the world.
         grasps: Candidates, best first.
-        front_x_m: Front plane of the furniture: the approach starts, and the withdrawal ends, before it.
+        front_x_m: Front plane of the furniture: the approach starts, and the withdrawal ends, before it. None for an
+            object that is reached from above: the hand withdraws upwards.
 
     Raises:
         PlanningError: No candidate is reachable without a collision.
@@ -38,18 +40,33 @@ def plan_pick(cell: Workcell, grasps: list[Grasp], *, front_x_m: float) -> Joint
     raise PlanningError("No grasp of the target is reachable without a collision.")
 
 
-def _plan_from_goal(cell: Workcell, goal: Float, grasp: Grasp, front_x_m: float) -> JointPlan | None:
+def _plan_from_goal(cell: Workcell, goal: Float, grasp: Grasp, front_x_m: float | None) -> JointPlan | None:
     if not cell.checker.free(goal, TargetContact.FINGERS):
         return None
-    back_m = max((grasp.pose[0, 3] - front_x_m + OUTSIDE_M) / grasp.approach[0], 0.10) * -grasp.approach
+    back_m = -_way_m(grasp, front_x_m) * grasp.approach
     entry = cell.line(goal, grasp.pose, back_m)
     if entry is None or not cell.checker.path_free(entry[::2], TargetContact.FINGERS):
         return None
-    carried = _carry(cell, goal, grasp, back_m)
+    carried = _carry_up(cell, goal, grasp) if front_x_m is None else _carry(cell, goal, grasp, back_m)
     if carried is None:
         return None
     transit = cell.transit(cell.q_rad, entry[-1])
     return None if transit is None else _paced(cell.q_rad, transit, entry[::-1], *carried, cell.pace)
+
+
+def _way_m(grasp: Grasp, front_x_m: float | None) -> float:
+    """Return how far before the grasp the straight approach starts [m]."""
+    if front_x_m is None:
+        return ABOVE_M
+    return float(max((grasp.pose[0, 3] - front_x_m + OUTSIDE_M) / grasp.approach[0], 0.10))
+
+
+def _carry_up(cell: Workcell, goal: Float, grasp: Grasp) -> tuple[Float, Float] | None:
+    """Return a path straight up, and staying there; None when it is not free."""
+    lift = cell.line(goal, grasp.pose, np.array([0.0, 0.0, ABOVE_M]))
+    if lift is None or not cell.checker.path_free(lift[::2], TargetContact.ANY):
+        return None
+    return lift, lift[-1:]
 
 
 def _carry(cell: Workcell, goal: Float, grasp: Grasp, back_m: Float) -> tuple[Float, Float] | None:
