@@ -22,7 +22,7 @@ ROBOT = "--robot."
 class RobotOptions:
     """Which robot to check. Every other `--robot.NAME` is handed to LeRobot as it is."""
 
-    # A LeRobot robot type, for instance so101_follower; empty checks no robot
+    # A LeRobot robot type, for instance so101_follower; empty for that of the profile
     type: str = ""
     # The robot's profile: a name in configs/robots, or a YAML file; empty for the type's own
     profile: str = ""
@@ -103,7 +103,7 @@ def examine(options: DoctorOptions, robot_options: Sequence[str] = ()) -> Iterat
     ]
     yield from (check() for check in always)
     yield from _generalist(options)
-    if options.robot.type:
+    if options.robot.type or options.robot.profile:
         yield from _robot(options, robot_options)
 
 

@@ -75,6 +75,7 @@ class BatonSimRobot(Robot):
 
     config_class = BatonSimRobotConfig
     name = "baton_sim"
+    simulated = True  # its time stands still while nothing is sent to it
 
     def __init__(self, config: BatonSimRobotConfig, now: Callable[[], float] = time.monotonic) -> None:
         find_task(config.task)

@@ -72,7 +72,7 @@ def check_cameras(readings: Sequence[CameraReading], *, control_hz: float, max_a
 
     Args:
         readings: Of `watch_cameras`.
-        control_hz: Rate at which the control loop wants new frames [Hz].
+        control_hz: Rate at which the control loop wants new frames [Hz]; 0 where none come by themselves.
         max_age_s: A frame older than this is stale [s].
     """
     if not readings:
@@ -82,7 +82,7 @@ def check_cameras(readings: Sequence[CameraReading], *, control_hz: float, max_a
 
 def _check(reading: CameraReading, control_hz: float, max_age_s: float) -> Finding:
     name = f"camera {reading.name}"
-    if reading.rate_hz == 0.0:
+    if control_hz > 0.0 and reading.rate_hz == 0.0:
         return Finding(name, "frozen: no new frame came", "Plug it in again, and close other programs that use it.")
     if reading.brightest <= BLACK_LEVEL:
         level = f"black: 99 % of the pixels at or below {reading.brightest:.0f} of 255"
@@ -93,4 +93,6 @@ def _check(reading: CameraReading, control_hz: float, max_age_s: float) -> Findi
     if reading.rate_hz < MIN_RATE_SHARE * control_hz:
         rate = f"slow: {reading.rate_hz:.1f} new frames a second, the control loop runs at {control_hz:g} Hz"
         return Finding(name, rate, "Raise the camera's fps, lower its resolution, or give it more light.")
+    if control_hz == 0.0:
+        return Finding(name, "alive; simulated, so that its rate is that of the actions")
     return Finding(name, f"{reading.rate_hz:.1f} new frames a second, at most {1e3 * reading.age_s:.0f} ms old")

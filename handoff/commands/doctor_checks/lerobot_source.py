@@ -41,6 +41,7 @@ class LeRobotRobot:
         self.features = Features.of_robot(observed, robot.action_features)
         self.states = tuple(name for name, kind in observed.items() if not isinstance(kind, tuple))
         self.calibration_file = Path(robot.calibration_fpath)
+        self.simulated = bool(getattr(robot, "simulated", False))
 
     @property
     def calibrated(self) -> bool:

@@ -1,10 +1,10 @@
-"""All checks of one robot, in the order in which mistakes would be met: type, profile, options, policy, link, cameras."""
+"""All checks of one robot, in the order in which one meets mistakes: type, profile, options, policy, link, cameras."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -28,11 +28,19 @@ DEFAULT_HZ = 15.0
 
 
 class BuiltRobot(Protocol):
-    """A robot that was built from its options and is not connected yet."""
+    """A robot that was built from its options and is not connected yet.
+
+    Attributes:
+        features: Its cameras, states and actions.
+        states: Names of its state features, in order.
+        calibration_file: Where its calibration is, or would be.
+        simulated: Whether its time stands still while nothing is sent to it, so that no new picture comes.
+    """
 
     features: Features
     states: tuple[str, ...]
     calibration_file: Path
+    simulated: bool
 
     @property
     def calibrated(self) -> bool:
@@ -89,7 +97,7 @@ class RobotQuestion:
     """What is to be checked.
 
     Attributes:
-        type: The robot's type.
+        type: The robot's type; empty for that of the profile.
         profile: Its profile's name or file; empty for the type's own.
         id: Its own name, or empty.
         options: Further `--robot.name=value` options.
@@ -113,11 +121,16 @@ class RobotQuestion:
 
 def check_robot(question: RobotQuestion, source: RobotSource) -> Iterator[Finding]:
     """Yield the findings about one robot. It is connected only when everything before was well; it is never moved."""
+    profile, findings = _profile(question, source)
+    if not question.type:
+        if profile is None:
+            yield from findings
+            return
+        question = replace(question, type=profile.type)
     known = check_type(question.type, source.known_types())
     yield known
     if not known.passed:
         return
-    profile, findings = _profile(question, source)
     try:
         robot = source.build(question.type, _options(question, profile))
     except UsageError as error:
@@ -138,7 +151,7 @@ def _profile(question: RobotQuestion, source: RobotSource) -> tuple[ProfileFacts
     except BatonError as error:
         remedy = "Name one with --robot.profile: a name in configs/robots, or a YAML file of your own."
         return None, [Finding("robot profile", str(error), remedy)]
-    return profile, [check_profile(profile, question.type), check_limits(profile)]
+    return profile, [check_profile(profile, question.type or profile.type), check_limits(profile)]
 
 
 def _options(question: RobotQuestion, profile: ProfileFacts | None) -> tuple[str, ...]:
@@ -172,4 +185,4 @@ def _connected(question: RobotQuestion, robot: BuiltRobot, control_hz: float) ->
     finally:
         robot.disconnect()
     yield Finding("connection", f"{question.type} answers")
-    yield from check_cameras(readings, control_hz=control_hz, max_age_s=MAX_AGE_S)
+    yield from check_cameras(readings, control_hz=0.0 if robot.simulated else control_hz, max_age_s=MAX_AGE_S)

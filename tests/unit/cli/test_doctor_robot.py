@@ -1,0 +1,154 @@
+"""`baton doctor` on a robot: every failing check is found, with its remedy, and nothing connects after a failure."""
+
+from dataclasses import replace
+
+import pytest
+
+from handoff.commands.doctor_checks.robot_setup import RobotQuestion, check_robot
+from tests.unit.cli.doctor_fakes import PROFILE, SHAPE, FakeCamera, FakeClock, FakeRobot, FakeSource
+
+
+@pytest.fixture
+def clock():
+    return FakeClock()
+
+
+@pytest.fixture
+def robot(clock):
+    return FakeRobot(FakeCamera(clock))
+
+
+def examine(robot, facts=PROFILE, **question):
+    clock = robot.camera.clock
+    asked = RobotQuestion(**{"type": "fake_arm", "now": clock.now, "sleep": clock.sleep, **question})
+    return list(check_robot(asked, FakeSource(robot, facts)))
+
+
+def failures(findings):
+    return {finding.name: finding for finding in findings if not finding.passed}
+
+
+def test_a_whole_robot_passes_and_is_let_go(robot):
+    findings = examine(robot)
+    assert not failures(findings)
+    assert [finding.name for finding in findings] == [
+        "robot type",
+        "robot profile",
+        "safety limits",
+        "profile fits robot",
+        "calibration",
+        "connection",
+        "camera wrist",
+    ]
+    assert "30" in findings[-1].detail  # the measured rate
+    assert robot.log == ["connect", "disconnect"]
+
+
+def test_an_unknown_type_names_the_nearest_and_stops_there(robot):
+    findings = examine(robot, type="fake_am")
+    assert len(findings) == 1
+    assert "Did you mean fake_arm?" in findings[0].remedy
+    assert "--robot.discover_packages_path" in findings[0].remedy
+    assert robot.log == []
+
+
+def test_the_type_can_come_from_the_profile(robot):
+    assert not failures(examine(robot, type="", profile="bench"))
+
+
+def test_a_missing_profile_is_named_even_without_a_type(robot):
+    for question in ({}, {"type": "", "profile": "bnch"}):
+        found = failures(examine(robot, facts=None, **question))["robot profile"]
+        assert "Did you mean 'bench'" in found.detail or "fake_arm" in found.detail
+        assert "--robot.profile" in found.remedy
+    assert robot.log == []
+
+
+def test_a_profile_of_another_robot(robot):
+    found = failures(examine(robot, replace(PROFILE, type="other_arm")))["robot profile"]
+    assert "made for other_arm, not for fake_arm" in found.detail
+    assert "--robot.type=other_arm" in found.remedy
+
+
+def test_without_limits_the_robot_is_not_connected(robot):
+    found = failures(examine(robot, replace(PROFILE, limited=False)))
+    assert "acceleration limits" in found["safety limits"].remedy
+    assert "not tried" in found["connection"].detail
+    assert robot.log == []
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"states": (*PROFILE.states, "roll.pos")}, "no roll.pos"),
+        ({"cameras": {"front": SHAPE}}, "no camera front"),
+        ({"cameras": {"wrist": (12, 16, 3)}}, "camera wrist of 8x6 pixels instead of 16x12"),
+    ],
+)
+def test_features_that_do_not_fit_the_profile(robot, change, words):
+    found = failures(examine(robot, replace(PROFILE, **change)))["profile fits robot"]
+    assert words in found.detail
+    assert "pan.pos, lift.pos, gripper.pos, camera wrist" in found.remedy
+    assert robot.log == []
+
+
+def test_a_missing_calibration_file_and_a_present_one(robot, tmp_path):
+    robot.calibrated = False
+    robot.calibration_file = tmp_path / "left.json"
+    found = failures(examine(robot, id="left"))["calibration"]
+    assert "left.json does not exist" in found.detail
+    assert "lerobot-calibrate --robot.type=fake_arm --robot.id=left" in found.remedy
+    robot.calibration_file.write_text("{}")
+    assert not failures(examine(robot, id="left"))
+
+
+def test_a_wrong_option_is_told_in_the_robot_s_words(robot):
+    found = failures(examine(robot, options=("--robot.prot=/dev/ttyACM0",)))["robot options"]
+    assert "--robot.prot" in found.detail
+    assert "--help" in found.remedy
+
+
+def test_options_of_the_command_line_win_over_the_profile(robot):
+    clock = robot.camera.clock
+    source = FakeSource(robot, replace(PROFILE, options=("--robot.port=/dev/a", "--robot.baud=1")))
+    question = RobotQuestion("fake_arm", id="x", options=("--robot.port=/dev/b",), now=clock.now, sleep=clock.sleep)
+    list(check_robot(question, source))
+    assert source.built == [("--robot.baud=1", "--robot.id=x", "--robot.port=/dev/b")]
+
+
+def test_an_unplugged_robot(robot):
+    robot.unplugged = True
+    found = failures(examine(robot))["connection"]
+    assert "/dev/ttyACM0" in found.detail
+    assert "lerobot-find-port" in found.remedy
+    assert robot.log == ["connect", "disconnect"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "detail", "remedy"),
+    [
+        ({"rate_hz": 0.0}, "frozen", "Plug it in again"),
+        ({"level": 2}, "black", "lens cap"),
+        ({"age_s": 0.5}, "stale: frames arrive 0.50 s old", "Lower the resolution"),
+        ({"rate_hz": 5.0}, "slow: 5.0 new frames a second", "Raise the camera's fps"),
+    ],
+)
+def test_camera_faults(robot, fault, detail, remedy):
+    for name, value in fault.items():
+        setattr(robot.camera, name, value)
+    found = failures(examine(robot))["camera wrist"]
+    assert detail in found.detail
+    assert remedy in found.remedy
+    assert robot.log == ["connect", "disconnect"]
+
+
+def test_a_simulated_camera_stands_still_by_nature_but_must_not_be_black(robot):
+    robot.simulated, robot.camera.rate_hz = True, 0.0
+    assert not failures(examine(robot))
+    robot.camera.level = 2
+    assert "black" in failures(examine(robot))["camera wrist"].detail
+
+
+def test_a_robot_can_be_examined_without_connecting(robot):
+    assert not failures(examine(robot, connect=False))
+    assert robot.log == []
