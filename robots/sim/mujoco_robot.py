@@ -11,14 +11,17 @@ import mujoco
 import numpy as np
 
 from robots.errors import ActionRejectedError, RobotDisconnectedError, SpecError
-from robots.safety import limit_joint_target, limit_twist, limit_workspace_velocity
+from robots.safety import limit_twist, limit_workspace_velocity
 from robots.sim import arm, snapshot
+from robots.sim.appearance import ControlSpec
+from robots.sim.cameras import Cameras
+from robots.sim.channel import Channel
 from robots.sim.config import LIMITS, STEP_M, STEP_RAD, SimConfig
 from robots.sim.episode import EpisodeSpec
-from robots.sim.kinematics import OPENCV_FROM_MUJOCO, ArmKinematics
+from robots.sim.kinematics import ArmKinematics
 from robots.sim.rendering import TARGET_GROUP, SceneRenderer
 from robots.sim.scene import HOME_RAD, THIRD_PERSON_CAMERA, arrange, build_scene
-from robots.types import Action, ActionSpace, CameraIntrinsics, Float, Observation, RobotDescription
+from robots.types import Action, ActionSpace, Float, Observation, RobotDescription
 
 _SPACES = {ActionSpace.CARTESIAN_VELOCITY: 6, ActionSpace.JOINT_VELOCITY: 7, ActionSpace.JOINT_POSITION: 7}
 _LAG_S = np.array(arm.DAMPING) / np.array(arm.STIFFNESS)
@@ -38,19 +41,17 @@ class MujocoRobot:
         self.config = config
         self.dt_s = 1.0 / config.control_hz
         self.spec: EpisodeSpec | None = None
-        self._now = now
         self._substeps = max(1, math.ceil(self.dt_s / config.timestep_s - 0.5))
         self.scene = build_scene(config.scene, timestep_s=self.dt_s / self._substeps)
         self.model = self.scene.model
         self.data = mujoco.MjData(self.model)
         self.renderer = SceneRenderer(self.model)
+        self._sensor = Cameras(self.model, self.renderer, self._cameras(), now)
         self._kinematics = ArmKinematics(np.array(HOME_RAD))
         self._index_model()
         self._connected = False
-        self._target: Float = np.array(HOME_RAD)
-        self._velocity: Float = np.zeros(7)
+        self._channel = self._open_channel(ControlSpec(), 0, HOME_RAD)
         self._gripper = 0.0
-        self._capture_id = 0
         self._observation: Observation | None = None
         self.steps = 0
         self.collision_steps = 0
@@ -62,7 +63,7 @@ class MujocoRobot:
             name="sim",
             joint_names=arm.JOINT_NAMES,
             action_spaces=tuple(_SPACES),
-            cameras={name: self._intrinsics(name, size) for name, size in self._cameras().items()},
+            cameras=self._sensor.intrinsics,
             control_hz=self.config.control_hz,
             home_rad=HOME_RAD,
         )
@@ -107,19 +108,19 @@ class MujocoRobot:
         self.spec = spec
         arrange(self.scene, spec)
         self._mark_target(spec)
+        self._sensor.begin(spec.appearance, spec.seed)
         mujoco.mj_resetData(self.model, self.data)
         mujoco.mj_setConst(self.model, self.data)
         mujoco.mj_resetData(self.model, self.data)
-        self._target = np.array(spec.home_rad)
-        self._velocity = np.zeros(7)
+        self._channel = self._open_channel(spec.appearance.control, spec.seed, spec.home_rad)
         self._gripper = 0.0
-        self.data.qpos[self._qpos] = self._target
+        self.data.qpos[self._qpos] = spec.home_rad
         self.data.qpos[self._fingers] = arm.FINGER_STROKE_M
-        self.data.ctrl[self._arm_actuators] = self._target
+        self.data.ctrl[self._arm_actuators] = spec.home_rad
         self.data.ctrl[self._gripper_actuator] = arm.FINGER_STROKE_M
         mujoco.mj_forward(self.model, self.data)
         self.steps = self.collision_steps = 0
-        self._captured()
+        self._observation = None
 
     def get_observation(self) -> Observation:
         """Return the state after the last control period; it is drawn and stamped on the first call for it."""
@@ -139,16 +140,16 @@ class MujocoRobot:
     def hold(self) -> Action:
         """Brake within the limits and keep the pose for one control period."""
         self._require_ready()
-        self._advance(self._target, None)
-        return Action(ActionSpace.JOINT_POSITION, self._target.copy())
+        self._advance(self._channel.sent.target_rad, None, noisy=False)
+        return Action(ActionSpace.JOINT_POSITION, self._channel.sent.target_rad.copy())
 
     def state(self) -> snapshot.State:
         """Return the whole dynamic state as plain numbers; with the `EpisodeSpec` it rebuilds the scene exactly."""
         self._require_ready()
         return {
             **snapshot.save(self.model, self.data),
-            "target_rad": self._target.tolist(),
-            "velocity_rad_s": self._velocity.tolist(),
+            "channel": self._channel.state(),
+            "cameras": self._sensor.state(),
             "counters": [self._gripper, float(self.steps), float(self.collision_steps)],
         }
 
@@ -160,36 +161,37 @@ class MujocoRobot:
         """
         self._require_ready()
         snapshot.restore(self.model, self.data, state)
-        self._target = np.array(state["target_rad"])
-        self._velocity = np.array(state["velocity_rad_s"])
+        self._channel.load_state(state["channel"])
+        self._sensor.load_state(state["cameras"])
         self._gripper = state["counters"][0]
         self.steps, self.collision_steps = int(state["counters"][1]), int(state["counters"][2])
-        self._captured()
+        self._observation = None
 
     def _joint_target(self, space: ActionSpace, values: Float) -> Float:
         if space is ActionSpace.JOINT_POSITION:
             return values
+        start = self._channel.sent.target_rad
         if space is ActionSpace.JOINT_VELOCITY:
-            return self._target + values * self.dt_s
+            return start + values * self.dt_s
         twist = limit_twist(values, STEP_M / self.dt_s, STEP_RAD / self.dt_s)
-        point = self._kinematics.forward(self._target).gripper_to_world[:3, 3]
+        point = self._kinematics.forward(start).gripper_to_world[:3, 3]
         linear = limit_workspace_velocity(LIMITS, point, twist[:3], self.dt_s)
         allowed = np.concatenate([linear, twist[3:]])
-        return self._target + self.dt_s * self._kinematics.twist_to_joint_velocity(
-            self._target, allowed, dt_s=self.dt_s
-        )
+        return start + self.dt_s * self._kinematics.twist_to_joint_velocity(start, allowed, dt_s=self.dt_s)
 
     def _executed(self, space: ActionSpace) -> Float:
+        sent = self._channel.sent
         if space is ActionSpace.JOINT_POSITION:
-            return self._target.copy()
+            return sent.target_rad.copy()
         if space is ActionSpace.JOINT_VELOCITY:
-            return self._velocity.copy()
-        return self._kinematics.jacobian(self._target) @ self._velocity
+            return sent.velocity_rad_s.copy()
+        return self._kinematics.jacobian(sent.target_rad) @ sent.velocity_rad_s
 
-    def _advance(self, wanted_rad: Float, gripper: float | None) -> None:
-        start = self._target
-        target = limit_joint_target(LIMITS, start, self._velocity, wanted_rad, self.dt_s)
-        velocity = (target - start) / self.dt_s
+    def _advance(self, wanted_rad: Float, gripper: float | None, *, noisy: bool = True) -> None:
+        self._sensor.before_step(self.data, self.steps + 1)
+        start = self._channel.arrived.target_rad
+        gripper = self._channel.carry(wanted_rad, gripper, self.steps, noisy=noisy)
+        target, velocity = self._channel.arrived.target_rad, self._channel.arrived.velocity_rad_s
         if gripper is not None:
             self._gripper = min(max(gripper, 0.0), 1.0)
         data = self.data
@@ -200,10 +202,10 @@ class MujocoRobot:
             data.ctrl[self._arm_actuators] = start + (target - start) * ((index + 1) / self._substeps) + lead
             mujoco.mj_step(self.model, data)
         mujoco.mj_forward(self.model, data)
-        self._target, self._velocity = target, velocity
         self.steps += 1
         self.collision_steps += int(self._touching())
-        self._captured()
+        self._sensor.after_step(self.steps)
+        self._observation = None
 
     def _touching(self) -> bool:
         """Whether arm or hand touches the bookcase or an object other than the target."""
@@ -214,31 +216,23 @@ class MujocoRobot:
         return False
 
     def _observe(self) -> Observation:
-        data, sizes = self.data, self._cameras()
-        poses = {}
-        for name in sizes:
-            pose = np.eye(4)
-            camera = self.model.camera(name).id
-            pose[:3, :3] = data.cam_xmat[camera].reshape(3, 3) @ OPENCV_FROM_MUJOCO
-            pose[:3, 3] = data.cam_xpos[camera]
-            poses[name] = pose
+        data, frame = self.data, self._sensor.frame(self.data)
         hand = np.eye(4)
         hand[:3, :3] = data.site_xmat[self._site].reshape(3, 3)
         hand[:3, 3] = data.site_xpos[self._site]
         return Observation(
-            captured_at_s=self._now(),
-            capture_id=self._capture_id,
-            images={name: self.renderer.color(data, name, size) for name, size in sizes.items()},
+            captured_at_s=frame.captured_at_s,
+            capture_id=frame.capture_id,
+            images=frame.images,
             joint_positions_rad=data.qpos[self._qpos].copy(),
             joint_velocities_rad_s=data.qvel[self._dofs].copy(),
             gripper=float(np.clip(1.0 - data.qpos[self._fingers].mean() / arm.FINGER_STROKE_M, 0.0, 1.0)),
             gripper_to_world=hand,
-            camera_to_world=poses,
+            camera_to_world=frame.camera_to_world,
         )
 
-    def _captured(self) -> None:
-        self._capture_id += 1
-        self._observation = None
+    def _open_channel(self, control: ControlSpec, seed: int, start_rad: tuple[float, ...]) -> Channel:
+        return Channel(control, seed, LIMITS, np.array(start_rad), self.dt_s)
 
     def _checked(self, action: Action) -> Float:
         width = _SPACES.get(action.space)
@@ -260,10 +254,6 @@ class MujocoRobot:
     def _cameras(self) -> dict[str, tuple[int, int]]:
         extra = {} if self.config.third_person_px is None else {THIRD_PERSON_CAMERA: self.config.third_person_px}
         return {arm.WRIST_CAMERA: self.config.wrist_px, **extra}
-
-    def _intrinsics(self, name: str, size_px: tuple[int, int]) -> CameraIntrinsics:
-        fovy = math.radians(float(self.model.camera(name).fovy[0]))
-        return CameraIntrinsics(*size_px, focal_px=0.5 * size_px[1] / math.tan(0.5 * fovy))
 
     def _index_model(self) -> None:
         model = self.model
