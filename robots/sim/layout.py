@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from robots.region import SearchRegion
-from robots.sim.appearance import Appearance, LightSpec, SurfaceSpec, Triple
+from robots.sim.appearance import Appearance
 from robots.sim.episode import EpisodeSpec, ObjectSpec, Variant
 from robots.sim.objects import CLASSES, ObjectClass
+from robots.sim.randomization import Randomization, find_randomization
+from robots.sim.randomize import appearance_rng, randomize
+from robots.sim.rearrange import CORRIDOR_HALF_M
 from robots.sim.scene import HOME_RAD, REGION
 from robots.sim.tasks import TASKS, find_task, scene_of
 
-CORRIDOR_HALF_M = 0.072  # the open gripper's half width and a finger's breadth of air
+ROOM = 1.12  # objects keep room to be drawn larger than they are
 CLEAR_SHARE = 0.88  # share of layouts whose corridor is kept clear on purpose
 DEEP_SHARE = 0.45  # share of targets that stand deep enough for something in front
 RIVAL_SHARE = 0.3  # share of layouts that may hold the other task's target as clutter
@@ -43,7 +46,9 @@ class _Shelves:
         )
 
 
-def sample_episode(task: str, seed: int, *, absent: bool = False) -> EpisodeSpec:
+def sample_episode(
+    task: str, seed: int, *, absent: bool = False, randomization: Randomization | str = "train"
+) -> EpisodeSpec:
     """Draw one episode.
 
     With `absent`, the same layout is drawn and the target taken out, so that present and absent episodes of one seed
@@ -53,27 +58,31 @@ def sample_episode(task: str, seed: int, *, absent: bool = False) -> EpisodeSpec
         task: Registered task name.
         seed: Any non-negative integer.
         absent: Leave the target out.
+        randomization: What varies besides the layout: ranges, a preset's name or a YAML file's path.
 
     Raises:
-        UsageError: There is no such task.
+        UsageError: There is no such task or randomisation.
+        SpecError: The randomisation's file holds something else.
     """
     chosen = find_task(task)
     rng = np.random.default_rng([seed, sorted(TASKS).index(task)])
     objects = _sample_objects(rng, chosen.target)
-    wood, wall, floor = (int(index) for index in rng.integers(0, 4, 3))
-    return EpisodeSpec(
+    spec = EpisodeSpec(
         task=chosen,
         seed=seed,
         scene=scene_of(task),
         variant=Variant.ABSENT if absent else Variant.STANDARD,
-        target_present=not absent,
+        target_present=True,
         visible_fraction=0.0,
-        objects=objects[1:] if absent else objects,
+        objects=objects,
         parts=(),
-        appearance=Appearance(surfaces=SurfaceSpec(wood, wall, floor), light=_sample_light(rng)),
+        appearance=Appearance(),
         home_rad=HOME_RAD,
         region=REGION,
     )
+    # Before the target is taken out: what its twin without it looks like must not depend on it.
+    spec = randomize(spec, find_randomization(randomization), appearance_rng(task, seed))
+    return replace(spec, target_present=False, objects=spec.objects[1:]) if absent else spec
 
 
 def _sample_objects(rng: np.random.Generator, target: str) -> tuple[ObjectSpec, ...]:
@@ -120,10 +129,10 @@ def _sample_occluder(
 ) -> list[ObjectSpec]:
     """Put something in front of the target: beside the corridor when it is to stay clear, else across it."""
     kind = CLASSES[("can", "mug", "vase", "ball", "plant")[int(rng.integers(5))]]
-    reach = CORRIDOR_HALF_M + kind.radius_m * 1.12
+    reach = CORRIDOR_HALF_M + kind.radius_m * ROOM
     side = 1.0 if rng.random() < 0.5 else -1.0
     offset = side * float(rng.uniform(reach, reach + 0.015) if clear else rng.uniform(0.0, 0.5 * reach))
-    depth, radius = kind.radius_m * 1.12 + 0.008, kind.radius_m * 1.12
+    depth, radius = kind.radius_m * ROOM + 0.008, kind.radius_m * ROOM
     if not (shelves.inside(depth, y + offset, radius) and shelves.free(shelf, depth, y + offset, radius)):
         return []
     return [_place(rng, shelves, kind, 0, shelf, depth, y + offset)]
@@ -133,7 +142,7 @@ def _sample_companion(
     rng: np.random.Generator, shelves: _Shelves, shelf: int, depth: float, y: float
 ) -> list[ObjectSpec]:
     kind = CLASSES["bowl"]
-    radius = kind.radius_m * 1.12
+    radius = kind.radius_m * ROOM
     for _ in range(8):
         offset = float(rng.uniform(0.16, 0.24)) * (1.0 if rng.random() < 0.5 else -1.0)
         place = float(rng.uniform(radius + 0.01, REGION.depth_m - radius - 0.01))
@@ -149,7 +158,7 @@ def _find_spot(
     density: np.ndarray,
     keep_clear: tuple[int, float, float] | None,
 ) -> tuple[int, float, float] | None:
-    radius = kind.radius_m * 1.12
+    radius = kind.radius_m * ROOM
     for _ in range(24):
         shelf = int(rng.choice(len(density), p=density))
         depth = float(rng.uniform(radius + 0.005, max(REGION.depth_m - radius - 0.005, radius + 0.006)))
@@ -177,32 +186,13 @@ def _place(
     depth: float,
     y: float,
 ) -> ObjectSpec:
-    scale = float(rng.uniform(0.92, 1.05 if kind.name == "book" else 1.10))
     yaw = float(rng.normal(math.pi / 2, 0.15) if kind.name == "book" else rng.uniform(-math.pi, math.pi))
-    shelves.taken.append((shelf, depth, y, kind.radius_m * scale))
+    shelves.taken.append((shelf, depth, y, kind.radius_m * ROOM))
     return ObjectSpec(
         kind=kind.name,
         name=f"{kind.name}_{index}",
         position_m=(REGION.front_x_m + depth, y, REGION.compartments[shelf].floor_z_m),
         yaw_rad=yaw,
-        scale=scale,
-        tint_rgb=_tint(rng, kind),
+        scale=1.0,
+        tint_rgb=kind.tints[int(rng.integers(len(kind.tints)))],
     )
-
-
-def _tint(rng: np.random.Generator, kind: ObjectClass) -> Triple:
-    base = np.array(kind.tints[int(rng.integers(len(kind.tints)))])
-    red, green, blue = np.clip(base * rng.uniform(0.9, 1.08) + rng.uniform(-0.03, 0.03, 3), 0.0, 1.0)
-    return float(red), float(green), float(blue)
-
-
-def _sample_light(rng: np.random.Generator) -> LightSpec:
-    warmth = np.array([1.0, 1.0, 1.0]) - rng.uniform(0.0, 0.12) * np.array([0.0, 0.4, 1.0])
-
-    def scaled(low: float, high: float) -> Triple:
-        red, green, blue = rng.uniform(low, high) * warmth
-        return float(red), float(green), float(blue)
-
-    ambient, headlight, lamp = scaled(0.38, 0.48), scaled(0.22, 0.28), scaled(0.15, 0.22)
-    direction = (float(rng.uniform(0.3, 0.9)), float(rng.uniform(-0.6, 0.6)), -1.0)
-    return LightSpec(ambient, headlight, lamp, direction)

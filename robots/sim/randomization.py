@@ -7,7 +7,7 @@ A range is `[low, high]`, drawn uniformly. A group that a file leaves out is off
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 from robots.errors import UsageError
@@ -80,3 +80,20 @@ def load_randomization(name_or_path: str | Path) -> Randomization:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from error
     return read(Randomization, {} if values is None else values, given)
+
+
+def find_randomization(given: Randomization | str) -> Randomization:
+    """Return ranges as they are, or load them by name or path; every preset is read once.
+
+    Raises:
+        UsageError: As `load_randomization`.
+        SpecError: As `load_randomization`.
+    """
+    if isinstance(given, Randomization):
+        return given
+    return _preset(given) if given in presets() else load_randomization(given)
+
+
+@cache
+def _preset(name: str) -> Randomization:
+    return load_randomization(name)
