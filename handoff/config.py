@@ -80,6 +80,8 @@ class EvalConfig:
     policy: str = ""
     # Leave the target out of every layout: measures false handoffs
     absent: bool = False
+    # What varies besides the layout: none, train, shifted, extreme, or a YAML file
+    randomization: str = "train"
     # Keep wall-clock time, as on a robot, instead of simulated time
     realtime: bool = False
     # Layouts of which every method's video is kept

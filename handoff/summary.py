@@ -26,6 +26,7 @@ def build_summary(config: EvalConfig, episodes: Sequence[EpisodeRecord]) -> dict
         "schema": SCHEMA,
         "task": config.task,
         "absent": config.absent,
+        "randomization": config.randomization,
         "generalist": config.vla.label,
         "seeds": list(config.seeds),
         "complete": len(episodes) == config.episodes * len(config.methods),

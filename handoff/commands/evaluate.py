@@ -37,12 +37,14 @@ def help_lines(_command: str) -> list[str]:
 def run(command: str, arguments: Sequence[str]) -> int:
     """Parse, check that the task exists, and evaluate with worker processes."""
     from handoff.commands.crew import ProcessCrew
+    from robots.sim.randomization import load_randomization
     from robots.sim.tasks import find_task
 
     config = parse_options(EvalConfig, arguments)
     if config.resume:
         config = resumed_config(config, arguments)
     find_task(config.task)
+    load_randomization(config.randomization)
     _check_policy(config)
     evaluate(config, ProcessCrew.open)
     return 0
@@ -101,11 +103,13 @@ def result_lines(config: EvalConfig, summary: dict) -> list[str]:
 
     header, rows = method_cells(summary)
     absent = ", target absent" if config.absent else ""
-    seeds = f"{config.seeds[0]} to {config.seeds[-1]}"
+    varied = "" if config.randomization == "train" else f", randomization {config.randomization}"
+    seeds = f"layouts {config.seeds[0]} to {config.seeds[-1]}"
+    generalist = f"generalist: {summary['generalist']}"
     pairs = pair_cells(summary)
     claims = [text for pair in summary["comparisons"] for text in pair["claims"]]
     return [
-        f"{config.task}{absent}: layouts {seeds}, 95 % intervals in brackets; generalist: {summary['generalist']}",
+        f"{config.task}{absent}{varied}: {seeds}, 95 % intervals in brackets; {generalist}",
         "",
         *console.table(header, rows),
         "",

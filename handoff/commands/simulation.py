@@ -87,7 +87,9 @@ class SimulatedWorld:
             OSError: The run folder cannot be written.
         """
         self._episodes += 1
-        spec = sample_episode(self._config.task, job.seed, absent=self._config.absent)
+        spec = sample_episode(
+            self._config.task, job.seed, absent=self._config.absent, randomization=self._config.randomization
+        )
         oracle_steps = self._oracle.steps(spec)
         self._robot.reset(spec)
         config = ControllerConfig(authority=AuthorityConfig(search=job.method != GENERALIST_ALONE))
