@@ -50,12 +50,12 @@ def watch_cameras(
         sleep: Passes time on that clock.
     """
     began_s = now()
-    last, captured_at_s = look()
+    last, captured_at_s = _kept(look)
     age_s = now() - captured_at_s
     changes = dict.fromkeys(last, 0)
     while now() - began_s < watch_s:
         sleep(PERIOD_S)
-        seen, captured_at_s = look()
+        seen, captured_at_s = _kept(look)
         age_s = max(age_s, now() - captured_at_s)
         for name in changes:
             changes[name] += int(not np.array_equal(seen[name], last[name]))
@@ -80,6 +80,12 @@ def check_cameras(readings: Sequence[CameraReading], *, control_hz: float, max_a
     return [_check(reading, control_hz, max_age_s) for reading in readings]
 
 
+def _kept(look: Look) -> tuple[dict[str, Image], float]:
+    """Copy the pictures: a driver may write the next ones into the same memory."""
+    images, captured_at_s = look()
+    return {name: image.copy() for name, image in images.items()}, captured_at_s
+
+
 def _check(reading: CameraReading, control_hz: float, max_age_s: float) -> Finding:
     name = f"camera {reading.name}"
     if control_hz > 0.0 and reading.rate_hz == 0.0:
@@ -87,12 +93,12 @@ def _check(reading: CameraReading, control_hz: float, max_age_s: float) -> Findi
     if reading.brightest <= BLACK_LEVEL:
         level = f"black: 99 % of the pixels at or below {reading.brightest:.0f} of 255"
         return Finding(name, level, "Take off the lens cap, switch on the light, or give another camera index.")
+    if control_hz == 0.0:
+        return Finding(name, "alive; simulated, so that its rate is that of the actions")
     if reading.age_s > max_age_s:
         age = f"stale: frames arrive {reading.age_s:.2f} s old, at most {max_age_s:g} s is usable"
         return Finding(name, age, "Lower the resolution, use another USB port, or read the camera in its own thread.")
     if reading.rate_hz < MIN_RATE_SHARE * control_hz:
         rate = f"slow: {reading.rate_hz:.1f} new frames a second, the control loop runs at {control_hz:g} Hz"
         return Finding(name, rate, "Raise the camera's fps, lower its resolution, or give it more light.")
-    if control_hz == 0.0:
-        return Finding(name, "alive; simulated, so that its rate is that of the actions")
     return Finding(name, f"{reading.rate_hz:.1f} new frames a second, at most {1e3 * reading.age_s:.0f} ms old")

@@ -118,6 +118,7 @@ class LeRobotTypes:
 
         Raises:
             UsageError: An option is unknown, or the robot refuses its options.
+            RobotError: The robot's driver is not installed.
         """
         import draccus
         from draccus.utils import DraccusException
@@ -128,19 +129,24 @@ class LeRobotTypes:
         try:
             config = draccus.parse(holder, args=words, exit_on_error=False)
             return LeRobotRobot(make_robot_from_config(config.robot))
-        except (BatonError, DraccusException, ArgumentError, ImportError, *UNANSWERED) as error:
+        except ImportError as error:
+            raise RobotError(_sentence(error)) from error
+        except (BatonError, DraccusException, ArgumentError, *UNANSWERED) as error:
             raise UsageError(f"{robot_type} cannot be built: {_sentence(error)}") from error
 
     def profile(self, name: str) -> ProfileFacts:
         """Read a profile of `configs/robots` by name, or any by file.
 
         Raises:
-            UsageError: There is none, or it is no YAML.
+            UsageError: There is none, it is no YAML, or another driver's.
             SpecError: A field is unknown, missing or wrong.
         """
-        from robots.real.profile import load_profile
+        from robots.real.profile import Driver, load_profile
 
-        return _facts(load_profile(Path(name)))
+        profile = load_profile(Path(name))
+        if profile.driver is not Driver.LEROBOT:
+            raise UsageError(f"{profile.name} is driven by {profile.driver}; the doctor examines LeRobot robots only.")
+        return _facts(profile)
 
 
 def _facts(profile: Profile) -> ProfileFacts:

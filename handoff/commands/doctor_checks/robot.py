@@ -51,7 +51,10 @@ def check_limits(profile: ProfileFacts) -> Finding:
     """The profile holds safety limits: without them a real robot is refused."""
     if profile.limited:
         return Finding("safety limits", f"in profile {profile.name}")
-    remedy = "Give joint, velocity and acceleration limits in the profile; without them the robot is not driven."
+    remedy = (
+        "Add `limits:` to the profile, with lower_rad, upper_rad, velocity_rad_s, acceleration_rad_s2, workspace_min_m "
+        "and workspace_max_m; without them the robot is not driven."
+    )
     return Finding("safety limits", f"profile {profile.name} has none", remedy)
 
 

@@ -80,6 +80,7 @@ class RobotSource(Protocol):
 
         Raises:
             UsageError: It refuses its options.
+            RobotError: Its driver is not installed.
         """
         ...
 
@@ -131,14 +132,19 @@ def check_robot(question: RobotQuestion, source: RobotSource) -> Iterator[Findin
     yield known
     if not known.passed:
         return
+    yield from findings
     try:
         robot = source.build(question.type, _options(question, profile))
     except UsageError as error:
         remedy = f"Correct the option; lerobot-calibrate --robot.type={question.type} --help lists them."
-        yield from [*findings, Finding("robot options", str(error), remedy)]
+        yield Finding("robot options", str(error), remedy)
         return
-    findings += _described(question, robot, profile)
-    yield from findings
+    except RobotError as error:
+        yield Finding("robot driver", str(error), "Install what is missing into the environment that Baton runs in.")
+        return
+    described = _described(question, robot, profile)
+    yield from described
+    findings += described
     if question.connect and all(finding.passed for finding in findings):
         yield from _connected(question, robot, profile.control_hz if profile else DEFAULT_HZ)
     elif question.connect:
@@ -158,7 +164,7 @@ def _options(question: RobotQuestion, profile: ProfileFacts | None) -> tuple[str
     """Return the profile's options and those of the command line, which win."""
     given = (*([f"--robot.id={question.id}"] if question.id else []), *question.options)
     names = {word.partition("=")[0] for word in given}
-    from_profile = () if profile is None else profile.options
+    from_profile = profile.options if profile is not None and profile.type == question.type else ()
     return (*(word for word in from_profile if word.partition("=")[0] not in names), *given)
 
 

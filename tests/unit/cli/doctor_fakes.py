@@ -83,6 +83,8 @@ class FakeSource:
         self.built.append(tuple(options))
         if "--robot.prot=/dev/ttyACM0" in options:
             raise UsageError("fake_arm cannot be built: unrecognized arguments: --robot.prot")
+        if "--robot.port=/dev/undriven" in options:
+            raise RobotError("'some-servo-sdk' is required but not installed.")
         return self.robot
 
     def profile(self, name):

@@ -65,14 +65,16 @@ def test_a_missing_profile_is_named_even_without_a_type(robot):
 
 
 def test_a_profile_of_another_robot(robot):
-    found = failures(examine(robot, replace(PROFILE, type="other_arm")))["robot profile"]
+    found = failures(examine(robot, replace(PROFILE, type="other_arm", options=("--robot.prot=/dev/ttyACM0",))))
+    assert "robot options" not in found  # options of another robot are not tried
+    found = found["robot profile"]
     assert "made for other_arm, not for fake_arm" in found.detail
     assert "--robot.type=other_arm" in found.remedy
 
 
 def test_without_limits_the_robot_is_not_connected(robot):
     found = failures(examine(robot, replace(PROFILE, limited=False)))
-    assert "acceleration limits" in found["safety limits"].remedy
+    assert "acceleration_rad_s2" in found["safety limits"].remedy
     assert "not tried" in found["connection"].detail
     assert robot.log == []
 
@@ -106,6 +108,12 @@ def test_a_wrong_option_is_told_in_the_robot_s_words(robot):
     found = failures(examine(robot, options=("--robot.prot=/dev/ttyACM0",)))["robot options"]
     assert "--robot.prot" in found.detail
     assert "--help" in found.remedy
+
+
+def test_a_driver_that_is_not_installed(robot):
+    found = failures(examine(robot, options=("--robot.port=/dev/undriven",)))["robot driver"]
+    assert "some-servo-sdk" in found.detail
+    assert "Install what is missing" in found.remedy
 
 
 def test_options_of_the_command_line_win_over_the_profile(robot):
@@ -143,10 +151,22 @@ def test_camera_faults(robot, fault, detail, remedy):
 
 
 def test_a_simulated_camera_stands_still_by_nature_but_must_not_be_black(robot):
-    robot.simulated, robot.camera.rate_hz = True, 0.0
+    robot.simulated, robot.camera.rate_hz, robot.camera.age_s = True, 0.0, 0.5
     assert not failures(examine(robot))
     robot.camera.level = 2
     assert "black" in failures(examine(robot))["camera wrist"].detail
+
+
+def test_a_driver_that_writes_every_picture_into_the_same_memory_is_not_frozen(robot):
+    memory = robot.camera.look()[0]["wrist"]
+
+    def look():
+        images, captured_at_s = FakeCamera.look(robot.camera)
+        memory[:] = images["wrist"]
+        return {"wrist": memory}, captured_at_s
+
+    robot.look = look
+    assert not failures(examine(robot))
 
 
 def test_a_robot_can_be_examined_without_connecting(robot):
