@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import math
 import zlib
+from statistics import NormalDist
 
 import mujoco
 import numpy as np
-from numpy.typing import NDArray
 
 from robots.sim.appearance import CameraSpec, SensorSpec
 from robots.types import Float, Image
@@ -18,6 +18,9 @@ from robots.types import Float, Image
 REFERENCE_PX = 84  # image height that `SensorSpec.blur_px` refers to
 OPENCV_FROM_MUJOCO = np.diag([1.0, -1.0, -1.0])  # MuJoCo cameras look along -z with y up
 _DROPS = zlib.crc32(b"dropped frames")
+# 256 equally likely values of a normal variable: one random byte per pixel is enough, and five times faster.
+_QUANTILES = np.array([NormalDist().inv_cdf((index + 0.5) / 256) for index in range(256)])
+_NORMAL = _QUANTILES / _QUANTILES.std()
 
 
 def degrade(image: Image, sensor: SensorSpec, seed: tuple[int, ...]) -> Image:
@@ -98,13 +101,13 @@ def _blurred(image: Image, sigma_px: float) -> Image:
 
 
 def _exposed(image: Image, exposure: float, noise: float, seed: tuple[int, ...]) -> Image:
-    values: NDArray[np.float32] = image.astype(np.float32)
-    values *= np.float32(exposure)
+    import cv2
+
+    values = cv2.LUT(image, np.rint(np.arange(256) * exposure).astype(np.int16))
     if noise > 0.0:
-        generator = np.random.Generator(np.random.SFC64(np.random.SeedSequence(seed)))
-        values += np.float32(noise) * generator.standard_normal(image.shape, dtype=np.float32)
-    np.rint(values, out=values)
-    return np.clip(values, 0.0, 255.0, out=values).astype(np.uint8)
+        draws = np.frombuffer(np.random.Generator(np.random.SFC64(seed)).bytes(image.size), np.uint8)
+        values = cv2.add(values, cv2.LUT(draws.reshape(image.shape), np.rint(noise * _NORMAL).astype(np.int16)))
+    return np.clip(values, 0, 255).astype(np.uint8)
 
 
 def _compressed(image: Image, quality: int) -> Image:
