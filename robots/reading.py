@@ -21,7 +21,7 @@ def read[T](kind: type[T], value: object, where: str) -> T:
     """Return `value` as an instance of `kind`: text, number, flag, StrEnum, tuple, mapping, or a dataclass of these.
 
     Args:
-        kind: The wanted type, as an annotation states it. `X | None` is allowed.
+        kind: The wanted type, as an annotation states it. `X | None` is allowed; `Any` is passed on unread.
         value: What a file held.
         where: Path of the value, for messages: `episode.objects[3].scale`.
 
@@ -32,6 +32,8 @@ def read[T](kind: type[T], value: object, where: str) -> T:
 
 
 def _read(kind: Any, value: object, where: str) -> Any:  # noqa: ANN401 - any annotation, any value
+    if kind is Any:
+        return value
     if isinstance(kind, types.UnionType):
         return _optional(kind, value, where)
     if dataclasses.is_dataclass(kind):

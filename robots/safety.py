@@ -8,7 +8,8 @@ its position stays inside its range, its velocity within `velocity_rad_s`, and t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import astuple, dataclass, replace
 
 import numpy as np
 
@@ -38,8 +39,11 @@ class SafetyLimits:
 
     def __post_init__(self) -> None:
         lengths = {len(self.lower_rad), len(self.upper_rad), len(self.velocity_rad_s), len(self.acceleration_rad_s2)}
-        if len(lengths) != 1:
+        if len(lengths) != 1 or lengths == {0}:
             raise UsageError("safety limits: position, velocity and acceleration need one value per joint each.")
+        # Every comparison with NaN is false: without this check it would pass all of those below.
+        if not all(math.isfinite(value) for values in astuple(self) for value in values):
+            raise UsageError("safety limits: every value must be finite.")
         if any(low >= high for low, high in zip(self.lower_rad, self.upper_rad, strict=True)):
             raise UsageError("safety limits: every lower joint limit must be below its upper limit.")
         if any(low >= high for low, high in zip(self.workspace_min_m, self.workspace_max_m, strict=True)):
@@ -47,13 +51,28 @@ class SafetyLimits:
         if min(*self.velocity_rad_s, *self.acceleration_rad_s2) <= 0.0:
             raise UsageError("safety limits: velocities and accelerations must be positive.")
 
+    def scaled(self, speed: float) -> SafetyLimits:
+        """Return the same envelope with velocities and accelerations times `speed`.
+
+        Raises:
+            UsageError: `speed` is not in (0, 1].
+        """
+        if not 0.0 < speed <= 1.0:
+            raise UsageError(f"speed must be above 0 and at most 1, not {speed}.")
+        return replace(
+            self,
+            velocity_rad_s=tuple(speed * value for value in self.velocity_rad_s),
+            acceleration_rad_s2=tuple(speed * value for value in self.acceleration_rad_s2),
+        )
+
 
 def limit_joint_target(
     limits: SafetyLimits, position_rad: Float, velocity_rad_s: Float, target_rad: Float, dt_s: float
 ) -> Float:
     """Return the nearest joint target that respects position, velocity and acceleration limits.
 
-    A velocity already above its limit is braked as hard as the acceleration limit allows.
+    A velocity already above its limit is braked as hard as the acceleration limit allows. A joint outside its range
+    may only move back in, at the same limits: it never jumps to the bound.
 
     Args:
         limits: The envelope.
@@ -70,7 +89,8 @@ def limit_joint_target(
     low, high = _velocity_window(limits, position_rad, dt_s)
     bounded = np.clip(wanted, low, high)
     reachable = np.clip(bounded, velocity_rad_s - acceleration * dt_s, velocity_rad_s + acceleration * dt_s)
-    return np.clip(position_rad + reachable * dt_s, limits.lower_rad, limits.upper_rad)
+    lower, upper = np.minimum(limits.lower_rad, position_rad), np.maximum(limits.upper_rad, position_rad)
+    return np.clip(position_rad + reachable * dt_s, lower, upper)
 
 
 def limit_workspace_velocity(limits: SafetyLimits, point_m: Float, velocity_m_s: Float, dt_s: float) -> Float:

@@ -1,5 +1,7 @@
 """The contract that every `Robot` keeps. A new robot joins by adding a factory to `ROBOTS`."""
 
+import pathlib
+import tempfile
 from collections.abc import Callable
 
 import numpy as np
@@ -11,6 +13,7 @@ from robots.robot import Robot
 from robots.sim.layout import sample_episode
 from robots.sim.mujoco_robot import MujocoRobot, SimConfig
 from robots.types import Action, ActionSpace
+from tests import robot_doubles
 
 
 class Ticker:
@@ -29,7 +32,26 @@ def simulated(ticker):
     return robot
 
 
-ROBOTS: dict[str, Callable[[Ticker], Robot]] = {"fake": FakeRobot, "sim": simulated}
+def over_lerobot(ticker):
+    return robot_doubles.lerobot_arm(ticker)[0]
+
+
+def over_lerobot_with_a_model(ticker):
+    with tempfile.TemporaryDirectory() as folder:
+        return robot_doubles.lerobot_arm(ticker, known=robot_doubles.modelled(pathlib.Path(folder)))[0]
+
+
+def over_franky(ticker):
+    return robot_doubles.franka_arm(ticker)[0]
+
+
+ROBOTS: dict[str, Callable[[Ticker], Robot]] = {
+    "fake": FakeRobot,
+    "sim": simulated,
+    "lerobot": over_lerobot,
+    "lerobot with a model": over_lerobot_with_a_model,
+    "franka": over_franky,
+}
 
 
 @pytest.fixture

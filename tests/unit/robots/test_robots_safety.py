@@ -1,8 +1,10 @@
 """Safety limits hold for every state and every target."""
 
+import dataclasses
+
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -22,6 +24,7 @@ joint_targets = arrays(np.float64, (40, 2), elements=st.floats(-50.0, 50.0))
 vectors = arrays(np.float64, 3, elements=st.floats(-5.0, 5.0))
 
 
+@settings(deadline=None)
 @given(targets=joint_targets)
 def test_any_sequence_of_targets_keeps_position_velocity_and_acceleration(targets):
     position, velocity = np.array([0.2, -0.3]), np.zeros(2)
@@ -82,3 +85,35 @@ def test_impossible_limits_are_refused(field, value, word):
 
     with pytest.raises(UsageError, match=word):
         dataclasses.replace(LIMITS, **{field: value})
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("field", ["lower_rad", "upper_rad", "velocity_rad_s", "acceleration_rad_s2"])
+def test_limits_that_are_not_finite_are_refused(field, bad):
+    with pytest.raises(UsageError, match="finite"):
+        dataclasses.replace(LIMITS, **{field: (bad, 1.9)})
+
+
+@settings(deadline=None)
+@given(targets=joint_targets, start=st.floats(-1.6, 1.6))
+def test_a_joint_outside_its_range_returns_without_a_jump(targets, start):
+    position, velocity = np.array([start, 0.0]), np.zeros(2)
+    for target in targets:
+        limited = limit_joint_target(LIMITS, position, velocity, target, DT_S)
+        new_velocity = (limited - position) / DT_S
+        assert (np.abs(new_velocity - velocity) <= np.array(LIMITS.acceleration_rad_s2) * DT_S + 1e-9).all()
+        assert abs(limited[0]) <= max(1.0, abs(start)) + 1e-9
+        position, velocity = limited, new_velocity
+
+
+def test_speed_scales_velocity_and_acceleration_only():
+    slow = LIMITS.scaled(0.2)
+    assert slow.velocity_rad_s == pytest.approx((0.3, 0.4))
+    assert slow.acceleration_rad_s2 == pytest.approx((2.0, 1.6))
+    assert (slow.lower_rad, slow.workspace_max_m) == (LIMITS.lower_rad, LIMITS.workspace_max_m)
+
+
+@pytest.mark.parametrize("speed", [0.0, -0.2, 1.01, np.nan])
+def test_a_speed_outside_its_range_is_refused(speed):
+    with pytest.raises(UsageError, match="speed"):
+        LIMITS.scaled(speed)
