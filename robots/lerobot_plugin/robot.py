@@ -22,9 +22,11 @@ from robots.errors import ActionRejectedError, PlanningError, RobotDisconnectedE
 from robots.lerobot_plugin.timing import EpisodeTimer
 from robots.sim import arm
 from robots.sim.config import SimConfig
+from robots.sim.episode import EpisodeSpec
 from robots.sim.layout import sample_episode
 from robots.sim.mujoco_robot import MujocoRobot
 from robots.sim.privileged import PrivilegedView
+from robots.sim.randomization import find_randomization
 from robots.sim.scene import THIRD_PERSON_CAMERA
 from robots.sim.tasks import find_task
 from robots.types import Action, ActionSpace, CameraIntrinsics, Float
@@ -52,6 +54,8 @@ class BatonSimRobotConfig(RobotConfig):
     seed: int = 900_000
     # Leave the target out of every episode.
     absent: bool = False
+    # What varies besides the layout, errors of cameras and control included: none, train, shifted, extreme, or a file.
+    randomization: str = "train"
     # Width and height of the wrist image [px].
     wrist_px: tuple[int, int] = (224, 224)
     # Width and height of the third-person image [px]; null for no such camera.
@@ -79,6 +83,7 @@ class BatonSimRobot(Robot):
 
     def __init__(self, config: BatonSimRobotConfig, now: Callable[[], float] = time.monotonic) -> None:
         find_task(config.task)
+        find_randomization(config.randomization)
         if config.seed < 0:
             raise UsageError(f"baton_sim: seed must not be negative, got {config.seed}.")
         self._sim: MujocoRobot | None = None
@@ -196,12 +201,16 @@ class BatonSimRobot(Robot):
     def _begin(self) -> None:
         self._report()
         for _ in range(DRAWS):
-            self.sim.reset(sample_episode(self.config.task, self._seed, absent=self.config.absent))
+            self.sim.reset(self._episode(self._seed))
             self._seed += 1
             if all(accepts(self.sim) for accepts in self._conditions):
                 self.episode += 1
                 return
         raise PlanningError(f"None of {DRAWS} episodes of {self.config.task} was accepted for demonstration.")
+
+    def _episode(self, seed: int) -> EpisodeSpec:
+        config = self.config
+        return sample_episode(config.task, seed, absent=config.absent, randomization=config.randomization)
 
     def _report(self) -> None:
         if self._connected and self.sim.spec is not None and self.sim.steps:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import pkgutil
 import time
 from argparse import ArgumentError
 from collections.abc import Mapping, Sequence
@@ -45,7 +44,7 @@ class LeRobotRobot:
 
     @property
     def calibrated(self) -> bool:
-        """Whether it says, before it is connected, that it is calibrated. Robots that keep a file cannot."""
+        """Whether it says that it is calibrated. Robots whose motors hold the calibration can say so once connected."""
         try:
             return bool(self._robot.is_calibrated)
         except UNANSWERED:
@@ -63,17 +62,19 @@ class LeRobotRobot:
             raise RobotError(_sentence(error)) from error
 
     def look(self) -> tuple[Mapping[str, Image], float]:
-        """Return the newest images, and when they were asked for [s]: LeRobot gives no capture times.
+        """Return the newest images, and when the oldest was captured or, where no camera tells, asked for [s].
 
         Raises:
             RobotError: The link is gone, or a camera gives nothing.
         """
-        asked_at_s = time.monotonic()
+        asked_at_s = time.perf_counter()  # the clock of LeRobot's cameras
         try:
             seen = self._robot.get_observation()
         except (BatonError, *UNANSWERED) as error:
             raise RobotError(_sentence(error)) from error
-        return {name: np.asarray(seen[name]) for name in self.features.cameras}, asked_at_s
+        cameras = getattr(self._robot, "cameras", {}).values()
+        stamps_s = [stamp for camera in cameras if (stamp := getattr(camera, "latest_timestamp", None)) is not None]
+        return {name: np.asarray(seen[name]) for name in self.features.cameras}, min([asked_at_s, *stamps_s])
 
     def disconnect(self) -> None:
         """Close the link."""
@@ -97,21 +98,16 @@ class LeRobotTypes:
         Raises:
             UsageError: The plug-in cannot be imported.
         """
-        import lerobot.robots
-        from lerobot.robots import RobotConfig
+        from robots.lerobot_adapter import robot_types
 
-        for module in pkgutil.iter_modules(lerobot.robots.__path__, "lerobot.robots."):
-            if module.ispkg:
-                with suppress(ImportError):
-                    importlib.import_module(module.name)
         if self._package:
             try:
                 importlib.import_module(self._package)
             except ImportError as error:
                 raise UsageError(
                     f"--robot.discover_packages_path: {self._package} cannot be imported: {error}."
-                ) from None
-        return set(RobotConfig.get_known_choices())
+                ) from error
+        return set(robot_types())
 
     def build(self, robot_type: str, options: Sequence[str]) -> LeRobotRobot:
         """Build a robot of a known type from `--robot.name=value` options.

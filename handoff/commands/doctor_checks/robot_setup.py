@@ -44,7 +44,7 @@ class BuiltRobot(Protocol):
 
     @property
     def calibrated(self) -> bool:
-        """Whether it needs no calibration file."""
+        """Whether it says that it is calibrated; before it is connected, only robots without a file can."""
         ...
 
     def connect(self) -> None:
@@ -56,7 +56,7 @@ class BuiltRobot(Protocol):
         ...
 
     def look(self) -> tuple[Mapping[str, Image], float]:
-        """Return the newest images by camera, and their capture time on `time.monotonic` [s].
+        """Return the newest images by camera, and their capture time on `time.perf_counter` [s].
 
         Raises:
             RobotError: The link is gone, or a camera gives nothing.
@@ -116,7 +116,7 @@ class RobotQuestion:
     connect: bool = True
     policy: Path | None = None
     cameras: Mapping[str, str] = field(default_factory=dict)
-    now: Callable[[], float] = time.monotonic
+    now: Callable[[], float] = time.perf_counter
     sleep: Callable[[float], None] = time.sleep
 
 
@@ -184,11 +184,14 @@ def _described(question: RobotQuestion, robot: BuiltRobot, profile: ProfileFacts
 def _connected(question: RobotQuestion, robot: BuiltRobot, control_hz: float) -> Iterator[Finding]:
     try:
         robot.connect()
+        calibrated = robot.calibrated
         readings = watch_cameras(robot.look, watch_s=WATCH_S, now=question.now, sleep=question.sleep)
     except RobotError as error:
         yield Finding("connection", str(error), "Check power, cable and port; lerobot-find-port names the ports.")
         return
     finally:
         robot.disconnect()
-    yield Finding("connection", f"{question.type} answers")
+    remedy = "" if calibrated else f"Calibrate it again: lerobot-calibrate --robot.type={question.type}"
+    said = "answers" if calibrated else "answers, but its motors do not hold the calibration of the file"
+    yield Finding("connection", f"{question.type} {said}", remedy)
     yield from check_cameras(readings, control_hz=0.0 if robot.simulated else control_hz, max_age_s=MAX_AGE_S)

@@ -39,7 +39,7 @@ def make(plugin, tmp_path, clock):
     def build(**options):
         config = plugin.BatonSimRobotConfig(
             calibration_dir=tmp_path,
-            **{"seed": SEED, "wrist_px": (32, 32), "third_person_px": None, **options},
+            **{"seed": SEED, "wrist_px": (32, 32), "third_person_px": None, "randomization": "none", **options},
         )
         made.append(plugin.BatonSimRobot(config, now=lambda: clock[0]))
         return made[-1]
@@ -211,14 +211,17 @@ def test_a_timetable_that_leaves_no_time_to_reset_is_refused(make):
         make(episode_time_s=5.0)
 
 
-@pytest.mark.parametrize("options", [{"task": "bookshelf_duk"}, {"seed": -1}, {"wrist_px": (1, 1)}])
+@pytest.mark.parametrize(
+    "options", [{"task": "bookshelf_duk"}, {"randomization": "trian"}, {"seed": -1}, {"wrist_px": (1, 1)}]
+)
 def test_bad_options_are_one_sentence(make, options):
     with pytest.raises(UsageError):
         make(**options)
 
 
-def test_the_expert_lifts_the_target(plugin, make, tmp_path, caplog):
-    robot = make(seed=SEED + 2)
+@pytest.mark.parametrize("randomization", ["none", "train"])
+def test_the_expert_lifts_the_target(plugin, make, tmp_path, caplog, randomization):
+    robot = make(seed=SEED + 2, randomization=randomization)
     expert = plugin.BatonExpert(plugin.BatonExpertConfig(calibration_dir=tmp_path, robot_id=None))
     expert.config.robot_id = robot.id
     with caplog.at_level(logging.INFO, "robots.lerobot_plugin"):

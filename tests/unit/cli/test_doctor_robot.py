@@ -101,6 +101,10 @@ def test_a_missing_calibration_file_and_a_present_one(robot, tmp_path):
     assert "left.json does not exist" in found.detail
     assert "lerobot-calibrate --robot.type=fake_arm --robot.id=left" in found.remedy
     robot.calibration_file.write_text("{}")
+    found = failures(examine(robot, id="left"))
+    assert set(found) == {"connection"}  # the file is there, but the motors do not hold it
+    assert "lerobot-calibrate" in found["connection"].remedy
+    robot.calibrated = True
     assert not failures(examine(robot, id="left"))
 
 
