@@ -11,7 +11,24 @@ import math
 
 import mujoco
 import numpy as np
-from numpy.typing import NDArray
+
+from robots.safety import SafetyLimits
+from robots.sim.arm_model import (
+    ARM_BIT,
+    BASE_BIT,
+    LINK_BIT,
+    SCENE_BIT,
+    ArmModel,
+    add_box,
+    add_servos,
+    add_tube,
+    camera_quat,
+    make_pad,
+    spread_mass,
+    turn,
+)
+
+__all__ = ["ARM_BIT", "BASE_BIT", "LINK_BIT", "PANDA", "SCENE_BIT", "WRIST_CAMERA", "add_arm", "build_arm"]
 
 JOINT_NAMES = tuple(f"joint{index}" for index in range(1, 8))
 LOWER_RAD = (-2.8973, -1.7628, -2.8973, -3.0718, -2.8973, -0.0175, -2.8973)
@@ -47,8 +64,11 @@ WRIST_CAMERA = "wrist"
 FINGER_JOINTS = ("finger_left", "finger_right")
 GRIPPER_ACTUATOR = "gripper"
 
-# Collision bits: every part touches the scene; within the arm only wrist and hand (ARM) are stopped by the base (BASE).
-SCENE_BIT, ARM_BIT, BASE_BIT, LINK_BIT = 1, 2, 4, 8
+# The wrist camera looks level at the shelves from 0.26 m before them, at (0.40, 0, 0.45). DROID's home, which is
+# (0, -pi/5, 0, -4 pi/5, 0, 3 pi/5, 0), looks down at a table; here the targets stand on shelves.
+HOME_RAD = (0.0, -0.664, 0.0, -2.842, 0.0, 2.405, 0.0)
+STEP_M = 0.075  # largest gripper translation in one control period, as on the DROID robot
+STEP_RAD = 0.15
 
 _MASS_KG = (4.97, 0.65, 3.23, 3.59, 1.23, 1.67, 0.74)
 _WHITE, _GREY, _DARK = "arm_white", "arm_grey", "arm_dark"
@@ -94,10 +114,7 @@ _LINKS = (
 
 def build_arm() -> mujoco.MjSpec:
     """Return the arm alone: the model for kinematics."""
-    spec = mujoco.MjSpec()
-    spec.compiler.degree = False
-    add_arm(spec)
-    return spec
+    return PANDA.alone()
 
 
 def add_arm(spec: mujoco.MjSpec) -> None:
@@ -109,20 +126,20 @@ def add_arm(spec: mujoco.MjSpec) -> None:
     for name, rgba in ((_WHITE, (0.83, 0.84, 0.86)), (_GREY, (0.42, 0.43, 0.46)), (_DARK, (0.14, 0.145, 0.16))):
         spec.add_material(name=name, rgba=[*rgba, 1.0], specular=0.25, shininess=0.5)
     base = spec.worldbody.add_body(name="base", gravcomp=1.0)
-    _add_tube(base, _CYLINDER, (-0.01, 0, 0.0), (-0.01, 0, 0.03), 0.095, _GREY, BASE_BIT)
-    _add_tube(base, _CAPSULE, (-0.02, 0, 0.05), (0, 0, 0.10), 0.070, _WHITE, BASE_BIT)
+    add_tube(base, _CYLINDER, ((-0.01, 0, 0.0), (-0.01, 0, 0.03)), 0.095, _GREY, BASE_BIT)
+    add_tube(base, _CAPSULE, ((-0.02, 0, 0.05), (0, 0, 0.10)), 0.070, _WHITE, BASE_BIT)
     body = base
     for index, (a, d, alpha) in enumerate(DH):
         body = body.add_body(
             name=f"link{index + 1}",
             pos=[a, -math.sin(alpha) * d, math.cos(alpha) * d],
-            quat=_turn((1, 0, 0), alpha),
+            quat=turn((1, 0, 0), alpha),
             gravcomp=1.0,
         )
         _add_joint(body, index)
         for shape, start, end, radius, material in _LINKS[index]:
-            _add_tube(body, shape, start, end, radius, material, _link_bit(index))
-        _spread_mass(body, _MASS_KG[index])
+            add_tube(body, shape, (start, end), radius, material, _link_bit(index))
+        spread_mass(body, _MASS_KG[index])
     _add_hand(body)
     _add_actuators(spec)
 
@@ -144,44 +161,19 @@ def _add_joint(body: mujoco.MjsBody, index: int) -> None:
     )
 
 
-def _add_tube(
-    body: mujoco.MjsBody,
-    shape: mujoco.mjtGeom,
-    start: tuple[float, ...],
-    end: tuple[float, ...],
-    radius: float,
-    material: str,
-    bit: int,
-) -> None:
-    body.add_geom(
-        type=shape,
-        fromto=[*start, *end],
-        size=[radius, 0, 0],
-        material=material,
-        contype=bit,
-        conaffinity=SCENE_BIT | (BASE_BIT if bit == ARM_BIT else 0),
-    )
-
-
-def _spread_mass(body: mujoco.MjsBody, mass_kg: float) -> None:
-    """Share a link's mass over its geoms, so that MuJoCo derives a consistent inertia from their shapes."""
-    for geom in body.geoms:
-        geom.mass = mass_kg / len(body.geoms)
-
-
 def _add_hand(flange: mujoco.MjsBody) -> None:
     """Gripper of 85 mm stroke whose fingers close along the hand's y axis, and the wrist camera on its +x side."""
     hand = flange.add_body(
         name="hand",
         pos=[BRACKET_M * math.sin(HAND_PITCH_RAD), 0, FLANGE_M + BRACKET_M],
-        quat=_turn((0, 1, 0), HAND_PITCH_RAD),
+        quat=turn((0, 1, 0), HAND_PITCH_RAD),
         gravcomp=1.0,
     )
-    _add_box(hand, (0, 0, 0.030), (0.026, 0.070, 0.026), _WHITE)
-    _add_tube(hand, _CAPSULE, (0, -0.062, 0.048), (0, 0.062, 0.048), 0.021, _GREY, ARM_BIT)
-    _add_box(hand, (0.048, 0, 0.022), (0.026, 0.012, 0.008), _DARK)
-    _add_box(hand, (0.072, 0, 0.018), (0.011, 0.024, 0.012), _DARK)
-    _spread_mass(hand, 0.73)
+    add_box(hand, (0, 0, 0.030), (0.026, 0.070, 0.026), _WHITE)
+    add_tube(hand, _CAPSULE, ((0, -0.062, 0.048), (0, 0.062, 0.048)), 0.021, _GREY, ARM_BIT)
+    add_box(hand, (0.048, 0, 0.022), (0.026, 0.012, 0.008), _DARK)
+    add_box(hand, (0.072, 0, 0.018), (0.011, 0.024, 0.012), _DARK)
+    spread_mass(hand, 0.73)
     tilt = WRIST_TILT_RAD
     # Camera axes in the hand frame: right, up, backwards; the view is +z, turned towards -x by the tilt.
     up = np.array([math.cos(tilt), 0.0, math.sin(tilt)])
@@ -189,7 +181,7 @@ def _add_hand(flange: mujoco.MjsBody) -> None:
     hand.add_camera(
         name=WRIST_CAMERA,
         pos=[0.072, 0, 0.032],
-        quat=_quat_of(np.column_stack([np.cross(up, back), up, back])),
+        quat=camera_quat(up, back),
         fovy=WRIST_FOVY_DEG,
     )
     hand.add_site(name=GRIPPER_SITE, pos=[0, 0, TIP_M], size=[0.004] * 3, rgba=[0, 0, 0, 0])
@@ -207,34 +199,15 @@ def _add_finger(hand: mujoco.MjsBody, name: str, sign: float) -> None:
         armature=0.1,
         damping=5.0,
     )
-    _add_box(finger, (0, sign * 0.016, 0.012), (0.010, 0.009, 0.014), _GREY)
-    _add_box(finger, (0, sign * 0.0105, 0.040), (0.009, 0.0055, 0.026), _GREY)
-    pad = _add_box(finger, (0, sign * 0.0025, 0.054), (0.009, 0.0025, 0.014), _DARK)
-    pad.name = f"{name}_pad"
-    pad.friction = [1.6, 0.02, 0.0005]
-    pad.condim = 4
-    pad.priority = 1
-    pad.solref = [0.01, 1.0]
-    _spread_mass(finger, 0.1)
-
-
-def _add_box(body: mujoco.MjsBody, center: tuple[float, ...], half: tuple[float, ...], material: str) -> mujoco.MjsGeom:
-    return body.add_geom(
-        type=mujoco.mjtGeom.mjGEOM_BOX,
-        pos=list(center),
-        size=list(half),
-        material=material,
-        contype=ARM_BIT,
-        conaffinity=SCENE_BIT | BASE_BIT,
-    )
+    add_box(finger, (0, sign * 0.016, 0.012), (0.010, 0.009, 0.014), _GREY)
+    add_box(finger, (0, sign * 0.0105, 0.040), (0.009, 0.0055, 0.026), _GREY)
+    pad = add_box(finger, (0, sign * 0.0025, 0.054), (0.009, 0.0025, 0.014), _DARK)
+    make_pad(pad, f"{name}_pad")
+    spread_mass(finger, 0.1)
 
 
 def _add_actuators(spec: mujoco.MjSpec) -> None:
-    for index, name in enumerate(JOINT_NAMES):
-        actuator = spec.add_actuator(name=name, target=name, trntype=mujoco.mjtTrn.mjTRN_JOINT)
-        actuator.set_to_position(kp=STIFFNESS[index], kv=DAMPING[index])
-        actuator.forcelimited = True
-        actuator.forcerange = [-TORQUE_NM[index], TORQUE_NM[index]]
+    add_servos(spec, JOINT_NAMES, STIFFNESS, DAMPING, TORQUE_NM)
     coupling = spec.add_equality(
         name="fingers",
         type=mujoco.mjtEq.mjEQ_JOINT,
@@ -256,11 +229,30 @@ def _add_actuators(spec: mujoco.MjSpec) -> None:
     gripper.forcerange = [-70.0, 70.0]
 
 
-def _turn(axis: tuple[float, float, float], angle_rad: float) -> list[float]:
-    return [math.cos(angle_rad / 2), *(math.sin(angle_rad / 2) * component for component in axis)]
-
-
-def _quat_of(rotation: NDArray[np.float64]) -> NDArray[np.float64]:
-    quat = np.empty(4)
-    mujoco.mju_mat2Quat(quat, rotation.ravel())
-    return quat
+PANDA = ArmModel(
+    name="panda",
+    joint_names=JOINT_NAMES,
+    limits=SafetyLimits(
+        lower_rad=LOWER_RAD,
+        upper_rad=UPPER_RAD,
+        velocity_rad_s=VELOCITY_RAD_S,
+        acceleration_rad_s2=ACCELERATION_RAD_S2,
+        workspace_min_m=(0.20, -0.75, -0.10),
+        workspace_max_m=(0.92, 0.75, 1.10),
+    ),
+    stiffness=STIFFNESS,
+    damping=DAMPING,
+    home_rad=HOME_RAD,
+    base="base",
+    links=tuple(f"link{index}" for index in range(1, 8)),
+    hand="hand",
+    fingers=FINGER_JOINTS,
+    finger_joints=FINGER_JOINTS,
+    finger_stroke=FINGER_STROKE_M,
+    gripper_actuator=GRIPPER_ACTUATOR,
+    gripper_site=GRIPPER_SITE,
+    wrist_camera=WRIST_CAMERA,
+    step_m=STEP_M,
+    step_rad=STEP_RAD,
+    attach=add_arm,
+)

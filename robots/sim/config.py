@@ -5,21 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from robots.errors import UsageError
-from robots.safety import SafetyLimits
 from robots.sim import arm
 from robots.sim.furniture import find_furniture
 
-STEP_M = 0.075  # largest gripper translation in one control period
-STEP_RAD = 0.15  # largest gripper rotation in one control period
-
-LIMITS = SafetyLimits(
-    lower_rad=arm.LOWER_RAD,
-    upper_rad=arm.UPPER_RAD,
-    velocity_rad_s=arm.VELOCITY_RAD_S,
-    acceleration_rad_s2=arm.ACCELERATION_RAD_S2,
-    workspace_min_m=(0.20, -0.75, -0.10),
-    workspace_max_m=(0.92, 0.75, 1.10),
-)
+STEP_M, STEP_RAD, LIMITS = arm.PANDA.step_m, arm.PANDA.step_rad, arm.PANDA.limits
 
 
 @dataclass(frozen=True, slots=True)

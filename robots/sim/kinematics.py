@@ -1,4 +1,4 @@
-"""Forward kinematics, differential and multi-start inverse kinematics of the simulated arm, on a robot-only model."""
+"""Forward kinematics, differential and multi-start inverse kinematics of a simulated arm, on a robot-only model."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import mujoco
 import numpy as np
 
 from robots.sim import arm
+from robots.sim.arm_model import ArmModel
 from robots.types import Float
 
 LOWER_RAD = np.array(arm.LOWER_RAD)
 UPPER_RAD = np.array(arm.UPPER_RAD)
-VELOCITY_RAD_S = np.array(arm.VELOCITY_RAD_S)
 
 # MuJoCo's camera looks along -z with y up; OpenCV's along +z with y down.
 OPENCV_FROM_MUJOCO = np.diag([1.0, -1.0, -1.0])
@@ -33,31 +33,37 @@ class ArmPose:
 
 
 @cache
-def robot_model() -> mujoco.MjModel:
-    """Return the compiled robot-only model; shared and never modified."""
-    return arm.build_arm().compile()
+def robot_model(model: ArmModel = arm.PANDA) -> mujoco.MjModel:
+    """Return the compiled model of an arm alone; shared and never modified."""
+    return model.alone().compile()
 
 
 class ArmKinematics:
-    """Kinematics of the arm. Holds scratch data only: one instance per thread.
+    """Kinematics of one arm of n joints. Holds scratch data only: one instance per thread.
 
     Args:
-        rest_rad: (7,) posture that the redundant joint drifts towards; the middle of the limits when None.
+        rest_rad: (n,) posture that redundant joints drift towards; the middle of the limits when None.
+        model: The arm.
     """
 
-    def __init__(self, rest_rad: Float | None = None) -> None:
-        self._model = robot_model()
+    def __init__(self, rest_rad: Float | None = None, model: ArmModel = arm.PANDA) -> None:
+        self.arm = model
+        self.lower_rad, self.upper_rad = np.array(model.limits.lower_rad), np.array(model.limits.upper_rad)
+        self._velocity_rad_s = np.array(model.limits.velocity_rad_s)
+        self._weight = model.translation_weight_per_m
+        self._model = robot_model(model)
         self._data = mujoco.MjData(self._model)
-        joints = [self._model.joint(name) for name in arm.JOINT_NAMES]
+        joints = [self._model.joint(name) for name in model.joint_names]
         self._qpos = np.array([joint.qposadr[0] for joint in joints])
         self._dofs = np.array([joint.dofadr[0] for joint in joints])
-        self._site = self._model.site(arm.GRIPPER_SITE).id
-        self._camera = self._model.camera(arm.WRIST_CAMERA).id
+        self._site = self._model.site(model.gripper_site).id
+        self._camera = self._model.camera(model.wrist_camera).id
         self._jacobian = np.empty((6, self._model.nv))
-        self.rest_rad = 0.5 * (LOWER_RAD + UPPER_RAD) if rest_rad is None else np.asarray(rest_rad, dtype=float)
+        middle = 0.5 * (self.lower_rad + self.upper_rad)
+        self.rest_rad = middle if rest_rad is None else np.asarray(rest_rad, dtype=float)
 
     def forward(self, q_rad: Float) -> ArmPose:
-        """Return gripper and camera pose at joint positions `q_rad`, (7,) [rad]."""
+        """Return gripper and camera pose at joint positions `q_rad`, (n,) [rad]."""
         self._place(q_rad)
         data = self._data
         return ArmPose(
@@ -69,7 +75,7 @@ class ArmKinematics:
         )
 
     def jacobian(self, q_rad: Float) -> Float:
-        """Return the gripper point's Jacobian in the world frame, (6, 7): linear rows first."""
+        """Return the gripper point's Jacobian in the world frame, (6, n): linear rows first."""
         self._place(q_rad)
         mujoco.mj_comPos(self._model, self._data)
         mujoco.mj_jacSite(self._model, self._data, self._jacobian[:3], self._jacobian[3:], self._site)
@@ -80,26 +86,31 @@ class ArmKinematics:
 
         Damped least squares with saturation in the null space: a joint that would exceed its speed or, within
         `dt_s`, its range is locked at the bound and the rest is solved again (Flacco et al., ICRA 2012,
-        doi 10.1109/ICRA.2012.6225376). What redundancy is left pulls towards `rest_rad`.
+        doi 10.1109/ICRA.2012.6225376). What redundancy is left pulls towards `rest_rad`. An arm of fewer than six
+        joints meets the twist in the least-squares sense, translation first (`ArmModel.translation_weight_per_m`).
 
         Args:
-            q_rad: (7,) joint positions [rad].
+            q_rad: (n,) joint positions [rad].
             twist: (6,) linear [m/s] and angular [rad/s] velocity of the gripper point, world frame.
             dt_s: Time that the velocity will be applied for [s].
 
         Returns:
-            (7,) joint velocities [rad/s].
+            (n,) joint velocities [rad/s].
         """
-        jacobian = self.jacobian(q_rad)
-        low = np.maximum(-VELOCITY_RAD_S, np.minimum((LOWER_RAD - q_rad) / dt_s, 0.0))
-        high = np.minimum(VELOCITY_RAD_S, np.maximum((UPPER_RAD - q_rad) / dt_s, 0.0))
-        bias: Float = np.zeros(7)
+        jacobian, wanted = self.jacobian(q_rad), twist
+        if self._weight != 1.0:
+            jacobian, wanted = jacobian.copy(), np.array(twist, dtype=float)
+            jacobian[:3] *= self._weight
+            wanted[:3] *= self._weight
+        low = np.maximum(-self._velocity_rad_s, np.minimum((self.lower_rad - q_rad) / dt_s, 0.0))
+        high = np.minimum(self._velocity_rad_s, np.maximum((self.upper_rad - q_rad) / dt_s, 0.0))
+        bias: Float = np.zeros(len(low))
         if np.any(twist):
             bias = np.clip(_BIAS_PER_S * (self.rest_rad - q_rad), -_BIAS_RAD_S, _BIAS_RAD_S)
-        velocity = np.zeros(7)
-        free = np.ones(7, dtype=bool)
-        for _ in range(7):
-            task = twist - jacobian[:, ~free] @ velocity[~free]
+        velocity = np.zeros(len(low))
+        free = np.ones(len(low), dtype=bool)
+        for _ in range(len(low)):
+            task = wanted - jacobian[:, ~free] @ velocity[~free]
             velocity[free] = _biased_solve(jacobian[:, free], task, bias[free])
             excess = np.maximum(velocity - high, low - velocity) * free
             worst = int(np.argmax(excess))
@@ -118,11 +129,11 @@ class ArmKinematics:
         free_roll: bool = False,
         restarts: int = 8,
     ) -> Float | None:
-        """Return joint positions (7,) that reach the pose, or None when no start converged.
+        """Return joint positions (n,) that reach the pose, or None when no start converged.
 
         Args:
             gripper_to_world: (4, 4) wanted pose of the gripper point.
-            seeds: Starting postures that are tried first, (7,) each.
+            seeds: Starting postures that are tried first, (n,) each.
             rng: Draws the further starting postures.
             free_roll: Leave the rotation about the approach axis open.
             restarts: Number of random starts after the seeds.
@@ -145,12 +156,12 @@ class ArmKinematics:
             ) is not None:
                 yield found
         for _ in range(restarts):
-            start = rng.uniform(LOWER_RAD, UPPER_RAD)
+            start = rng.uniform(self.lower_rad, self.upper_rad)
             if (found := self._descend(gripper_to_world, start, free_roll=free_roll)) is not None:
                 yield found
 
     def _descend(self, target: Float, start: Float, *, free_roll: bool, steps: int = 60) -> Float | None:
-        q = np.clip(start, LOWER_RAD, UPPER_RAD)
+        q = np.clip(start, self.lower_rad, self.upper_rad)
         for _ in range(steps):
             jacobian = self.jacobian(q)
             rotation = self._data.site_xmat[self._site].reshape(3, 3)
@@ -166,7 +177,7 @@ class ArmKinematics:
             bias = 0.1 * min(size, 1.0) * (self.rest_rad - q)
             step = _damped_solve(jacobian, error, bias, damping=0.02 + 0.1 * min(size, 1.0))
             step *= min(1.0, 0.5 / max(float(np.abs(step).max()), 1e-9))
-            q = np.clip(q + step, LOWER_RAD, UPPER_RAD)
+            q = np.clip(q + step, self.lower_rad, self.upper_rad)
         return None
 
     def _place(self, q_rad: Float) -> None:

@@ -20,9 +20,7 @@ from robots.sim.objects import CLASSES, TINTED, add_object
 from robots.types import Float
 
 REGION = BOOKCASE_FURNITURE.region
-# The wrist camera looks level at the bookcase from 0.26 m before it, at (0.40, 0, 0.45). DROID's home, which is
-# (0, -pi/5, 0, -4 pi/5, 0, 3 pi/5, 0), looks down at a table; here the targets stand on shelves.
-HOME_RAD = (0.0, -0.664, 0.0, -2.842, 0.0, 2.405, 0.0)
+HOME_RAD = arm.HOME_RAD
 FLOOR_Z_M = -0.30
 BOARD_M = 0.02
 THIRD_PERSON_CAMERA = "third_person"
