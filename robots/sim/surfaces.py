@@ -10,15 +10,26 @@ from robots.sim import textures
 from robots.sim.appearance import Appearance
 from robots.types import Float, Image
 
-VARIANTS = 4
+VARIANTS = 4  # of each bank, for training; as many again are held out
 _TEXTURE_SEED = 7  # the bank is part of the scene, not of an episode
+_HELD_OUT_SEED = 8
 _BOARD_EDGES = (0.01, 0.34, 0.665)  # undersides of the boards, as fractions of the back panel from its top
 
 
 def add_materials(spec: mujoco.MjSpec) -> None:
-    """Add the bank of surfaces: `VARIANTS` woods, walls and floors, and the objects' skins."""
+    """Add the banks of surfaces: woods, walls and floors, for training and held out, and the objects' skins."""
     rng = np.random.default_rng(_TEXTURE_SEED)
-    for index in range(VARIANTS):
+    _add_banks(spec, rng, range(VARIANTS))
+    _cube(spec, "pineapple", textures.pineapple_skin(rng))
+    _cube(spec, "glaze", textures.speckle(rng), specular=0.25)
+    _cube(spec, "cover", textures.speckle(rng))
+    for index in range(3):
+        _cube(spec, f"label{index}", textures.label(rng), specular=0.15)
+    _add_banks(spec, np.random.default_rng(_HELD_OUT_SEED), range(VARIANTS, 2 * VARIANTS))
+
+
+def _add_banks(spec: mujoco.MjSpec, rng: np.random.Generator, indices: range) -> None:
+    for index in indices:
         plank = textures.wood(rng, textures.WOODS[index])
         _flat(spec, f"shelf{index}", textures.shade_depth(plank, back=0.62))
         _flat(spec, f"side{index}", textures.shade_depth(plank, back=0.55))
@@ -27,11 +38,6 @@ def add_materials(spec: mujoco.MjSpec) -> None:
         _flat(spec, f"front{index}", (plank * 0.9).astype(np.uint8))
         _flat(spec, f"wall{index}", textures.plaster(rng, textures.WALLS[index]), repeat=3.0)
         _flat(spec, f"floor{index}", textures.planks(rng, textures.FLOORS[index]), repeat=5.0)
-    _cube(spec, "pineapple", textures.pineapple_skin(rng))
-    _cube(spec, "glaze", textures.speckle(rng), specular=0.25)
-    _cube(spec, "cover", textures.speckle(rng))
-    for index in range(3):
-        _cube(spec, f"label{index}", textures.label(rng), specular=0.15)
 
 
 def apply(model: mujoco.MjModel, appearance: Appearance) -> None:
