@@ -1,0 +1,1 @@
+"""Recording episodes as LeRobotDataset v3: durable when an episode ends, verifiable, repairable."""
