@@ -20,7 +20,7 @@ ROBOT = "--robot."
 
 @dataclass(frozen=True, slots=True)
 class RobotOptions:
-    """Which robot to check. Every other `--robot.NAME` is handed to LeRobot as it is."""
+    """Which robot to check. Every other `--robot.NAME` is handed to its driver as it is."""
 
     # A LeRobot robot type, for instance so101_follower; empty for that of the profile
     type: str = ""
@@ -119,6 +119,7 @@ def _generalist(options: DoctorOptions) -> Iterator[Finding]:
 
 
 def _robot(options: DoctorOptions, robot_options: Sequence[str]) -> Iterator[Finding]:
+    from handoff.commands.doctor_checks.franka_source import franka_source
     from handoff.commands.doctor_checks.lerobot_source import LeRobotTypes
     from handoff.commands.doctor_checks.robot_setup import RobotQuestion, check_robot
 
@@ -131,7 +132,8 @@ def _robot(options: DoctorOptions, robot_options: Sequence[str]) -> Iterator[Fin
         policy=Path(options.vla.policy_path) if options.vla.policy_path else None,
         cameras=dict(pair.split("=", 1) for pair in options.vla.cameras),
     )
-    yield from check_robot(question, LeRobotTypes(options.robot.discover_packages_path))
+    franka = franka_source(options.robot.profile) if options.robot.profile else None
+    yield from check_robot(question, franka or LeRobotTypes(options.robot.discover_packages_path))
 
 
 def _split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:

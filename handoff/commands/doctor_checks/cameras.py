@@ -88,13 +88,13 @@ def _kept(look: Look) -> tuple[dict[str, Image], float]:
 
 def _check(reading: CameraReading, control_hz: float, max_age_s: float) -> Finding:
     name = f"camera {reading.name}"
-    if control_hz > 0.0 and reading.rate_hz == 0.0:
-        return Finding(name, "frozen: no new frame came", "Plug it in again, and close other programs that use it.")
     if reading.brightest <= BLACK_LEVEL:
         level = f"black: 99 % of the pixels at or below {reading.brightest:.0f} of 255"
         return Finding(name, level, "Take off the lens cap, switch on the light, or give another camera index.")
     if control_hz == 0.0:
         return Finding(name, "alive; simulated, so that its rate is that of the actions")
+    if reading.rate_hz == 0.0:
+        return Finding(name, "frozen: no new frame came", "Plug it in again, and close other programs that use it.")
     if reading.age_s > max_age_s:
         age = f"stale: frames arrive {reading.age_s:.2f} s old, at most {max_age_s:g} s is usable"
         return Finding(name, age, "Lower the resolution, use another USB port, or read the camera in its own thread.")

@@ -141,11 +141,12 @@ class LeRobotTypes:
 
         profile = load_profile(Path(name))
         if profile.driver is not Driver.LEROBOT:
-            raise UsageError(f"{profile.name} is driven by {profile.driver}; the doctor examines LeRobot robots only.")
-        return _facts(profile)
+            raise UsageError(f"{profile.name} is driven by {profile.driver}; it is no profile of a LeRobot robot.")
+        return profile_facts(profile)
 
 
-def _facts(profile: Profile) -> ProfileFacts:
+def profile_facts(profile: Profile) -> ProfileFacts:
+    """Return what the checks ask of a profile."""
     cameras = {camera.key: (camera.height_px, camera.width_px, 3) for camera in profile.cameras.values()}
     devices = {
         camera.key: {**camera.device, "width": camera.width_px, "height": camera.height_px}

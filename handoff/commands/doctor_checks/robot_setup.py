@@ -136,7 +136,7 @@ def check_robot(question: RobotQuestion, source: RobotSource) -> Iterator[Findin
     try:
         robot = source.build(question.type, _options(question, profile))
     except UsageError as error:
-        remedy = f"Correct the option; lerobot-calibrate --robot.type={question.type} --help lists them."
+        remedy = "Correct it on the command line (--robot.NAME) or under `options:` in the profile."
         yield Finding("robot options", str(error), remedy)
         return
     except RobotError as error:
@@ -187,7 +187,9 @@ def _connected(question: RobotQuestion, robot: BuiltRobot, control_hz: float) ->
         calibrated = robot.calibrated
         readings = watch_cameras(robot.look, watch_s=WATCH_S, now=question.now, sleep=question.sleep)
     except RobotError as error:
-        yield Finding("connection", str(error), "Check power, cable and port; lerobot-find-port names the ports.")
+        yield Finding(
+            "connection", str(error), "Check power, cable and --robot.port; lerobot-find-port names serial ports."
+        )
         return
     finally:
         robot.disconnect()

@@ -1,9 +1,14 @@
 """`baton doctor` on a robot: every failing check is found, with its remedy, and nothing connects after a failure."""
 
+import importlib.util
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
+import robots.fake
+from handoff.cli import main
+from handoff.commands.doctor_checks.franka_source import FrankaRobot, franka_source
 from handoff.commands.doctor_checks.robot_setup import RobotQuestion, check_robot
 from tests.unit.cli.doctor_fakes import PROFILE, SHAPE, FakeCamera, FakeClock, FakeRobot, FakeSource
 
@@ -111,7 +116,7 @@ def test_a_missing_calibration_file_and_a_present_one(robot, tmp_path):
 def test_a_wrong_option_is_told_in_the_robot_s_words(robot):
     found = failures(examine(robot, options=("--robot.prot=/dev/ttyACM0",)))["robot options"]
     assert "--robot.prot" in found.detail
-    assert "--help" in found.remedy
+    assert "--robot.NAME" in found.remedy
 
 
 def test_a_driver_that_is_not_installed(robot):
@@ -176,3 +181,34 @@ def test_a_driver_that_writes_every_picture_into_the_same_memory_is_not_frozen(r
 def test_a_robot_can_be_examined_without_connecting(robot):
     assert not failures(examine(robot, connect=False))
     assert robot.log == []
+
+
+def test_an_arm_behind_the_project_s_own_contract_is_watched_like_any_other(clock):
+    rng = np.random.default_rng(0)
+    arm = robots.fake.FakeRobot(clock.now, draw=lambda joints: rng.integers(0, 255, (6, 8, 3), np.uint8))
+    built = FrankaRobot(arm, PROFILE)
+    question = RobotQuestion("fake_arm", now=clock.now, sleep=clock.sleep)
+    findings = list(check_robot(question, FakeSource(built)))
+    assert not failures(findings)
+    assert findings[-1].name == "camera wrist"
+    assert not arm.connected
+    assert arm.sent == []
+    arm.faults.black_camera = True
+    assert "black" in failures(check_robot(question, FakeSource(built)))["camera wrist"].detail
+
+
+def test_a_franka_profile_is_told_from_others():
+    source = franka_source("franka_fr3")
+    assert source is not None
+    assert source.known_types() == {"fr3"}
+    assert source.profile("").limited
+    assert franka_source("so101_follower") is None
+    assert franka_source("nowhere") is None
+
+
+@pytest.mark.skipif(importlib.util.find_spec("franky") is not None, reason="franky is installed here")
+def test_a_franka_without_its_driver_names_what_to_install(capsys):
+    assert main(["doctor", "--robot.profile=franka_fr3", "--robot.port=172.16.0.2", "--port=0"]) == 1
+    shown = capsys.readouterr().out
+    assert "FAIL  robot driver" in shown
+    assert "baton[franka]" in shown
