@@ -79,7 +79,8 @@ class Channel:
         if not self._queue and not self._control.action_noise:
             self.arrived = self.sent
             return gripper
-        self._queue.append((self.sent.target_rad, gripper, noisy))
+        share = None if gripper is None else min(max(gripper, 0.0), 1.0)
+        self._queue.append((self.sent.target_rad, share, noisy))
         target, arrived_gripper, arrived_noisy = self._queue.popleft()
         if arrived_noisy and self._control.action_noise:
             rng = np.random.default_rng([self._seed, _NOISE, step])
