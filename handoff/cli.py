@@ -16,10 +16,12 @@ OK, CHECK_FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 COMMANDS = {
     "demo": ("evaluate", "search, trigger, handoff and grasp in simulation, with videos and a report"),
     "eval": ("evaluate", "the same for any number of layouts and methods"),
+    "run": ("run", "search and hand over on a robot: a real arm, or the simulation in wall-clock time"),
     "train": ("train", "train a search policy in simulation"),
     "serve": ("serve", "run the policy server for a generalist"),
     "fit-detector": ("fit_detector", "fit the colour-shape detector of a task to auto-labelled renders"),
     "doctor": ("doctor", "check graphics, versions, weights and ports, with a remedy for each failure"),
+    "data": ("data", "verify, repair or describe a recorded dataset"),
     "version": ("version", "print the versions that shape results"),
 }
 HIDDEN = {"worker": "worker"}
