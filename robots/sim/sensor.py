@@ -113,5 +113,8 @@ def _exposed(image: Image, exposure: float, noise: float, seed: tuple[int, ...])
 def _compressed(image: Image, quality: int) -> Image:
     import cv2
 
-    _, code = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
+    # A camera compresses its whole image and a driver scales it down: at this size, colour has its full resolution.
+    full_color = [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality, *full_color]
+    _, code = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)
     return np.asarray(cv2.cvtColor(cv2.imdecode(code, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB), dtype=np.uint8)
