@@ -13,6 +13,8 @@ DEPTH_M = 0.28
 SHELF_Z_M = (0.05, 0.33, 0.61)
 CLEARANCE_M = 0.26
 DRAWER_TRAVEL_M = 0.20
+DRAWER_RIM_M = 0.145  # its front; the other walls are lower
+HINGE_OUT_M = 0.008  # a door covers the carcass this far beyond its compartment
 DOOR_TRAVEL_RAD = 2.6
 
 
@@ -53,11 +55,13 @@ class Furniture:
         name: Scene name.
         region: What there is to search.
         parts: Doors, drawers and screens.
+        arm: Name of the arm that stands before it, see `robots.sim.arms`.
     """
 
     name: str
     region: SearchRegion
     parts: tuple[Part, ...] = ()
+    arm: str = "panda"
 
     def part(self, name: str) -> Part:
         """Return the part of that name.
@@ -101,7 +105,7 @@ _CABINET_REGION = SearchRegion(
             _RIGHT[0] + 0.015,
             _RIGHT[1] - 0.015,
             0.07,
-            0.12,
+            DRAWER_RIM_M,
             Opening.TOP,
             closure="drawer",
         ),
@@ -114,8 +118,8 @@ _CABINET_REGION = SearchRegion(
     )
 )
 _CABINET_PARTS = (
-    Part("door_left", PartKind.DOOR, "cabinet_left", 0.0, DOOR_TRAVEL_RAD, hinge_y_m=_LEFT[1]),
-    Part("door_right", PartKind.DOOR, "cabinet_right", 0.0, DOOR_TRAVEL_RAD, hinge_y_m=_RIGHT[0]),
+    Part("door_left", PartKind.DOOR, "cabinet_left", 0.0, DOOR_TRAVEL_RAD, hinge_y_m=_LEFT[1] + HINGE_OUT_M),
+    Part("door_right", PartKind.DOOR, "cabinet_right", 0.0, DOOR_TRAVEL_RAD, hinge_y_m=_RIGHT[0] - HINGE_OUT_M),
     Part("drawer", PartKind.DRAWER, "drawer", 0.0, DRAWER_TRAVEL_M),
 )
 

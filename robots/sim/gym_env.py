@@ -6,6 +6,7 @@ for every task. It is no plugin of Gymnasium: then every import of Gymnasium wou
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import gymnasium
@@ -14,15 +15,14 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from robots.errors import ActionRejectedError, UsageError
-from robots.sim import arm
-from robots.sim.config import STEP_M, STEP_RAD, SimConfig
+from robots.sim.config import SimConfig
 from robots.sim.episode import EpisodeSpec
 from robots.sim.layout import sample_episode
 from robots.sim.mujoco_robot import MujocoRobot
 from robots.sim.privileged import PrivilegedView
 from robots.sim.scene import THIRD_PERSON_CAMERA
-from robots.sim.tasks import TASKS, find_task
-from robots.types import Action, ActionSpace
+from robots.sim.tasks import TASKS, find_task, scene_of
+from robots.types import Action, ActionSpace, Float
 
 MAX_EPISODE_STEPS = 450  # 30 s at 15 Hz
 USER_SEEDS = 900_000  # unseeded resets draw from here on, apart from training, validation and test
@@ -31,23 +31,27 @@ ObsType = dict[str, Any]
 
 
 class BookshelfEnv(gymnasium.Env[ObsType, NDArray[np.float32]]):
-    """Search the bookcase, grasp the target, lift it. The reward is 1.0 in the step that lifts it, else 0.0.
+    """Search, grasp the target, lift it. The reward is 1.0 in the step that lifts it, else 0.0.
 
-    Action, float32 (7,) in [-1, 1]: the gripper's translation (3) and rotation (3) in the world frame as shares of
-    0.075 m and 0.15 rad a step, and the gripper from -1 open to 1 closed.
+    Action, float32 in [-1, 1], its last value the gripper from -1 open to 1 closed. Before it, by `control`:
+    `cartesian_velocity`, the gripper's translation (3) and rotation (3) in the world frame as shares of the arm's
+    largest step (Panda: 0.075 m and 0.15 rad); `joint_velocity`, (n,) shares of the largest speeds; `joint_position`,
+    (n,) from the lowest to the highest position.
 
-    Observation: `pixels`, one uint8 image (h, w, 3) per camera, and `agent_pos`, float32 (8,): joint positions [rad]
-    and the gripper, 0 open to 1 closed. What only the simulator knows is in `info["privileged"]` and never in the
+    Observation: `pixels`, one uint8 image (h, w, 3) per camera, and `agent_pos`, float32 (n + 1,): joint positions
+    [rad] and the gripper, 0 open to 1 closed. What only the simulator knows is in `info["privileged"]` and never in the
     observation.
 
     Args:
         task: Registered task name.
         absent: Leave the target out of every sampled episode.
-        config: Settings of the robot; a third-person image appears in the observation if it has one.
+        config: Settings of the robot, except the scene, which is the task's; a third-person image appears in the
+            observation if it has one.
+        control: The action space, see above.
         render_mode: `rgb_array` or None.
 
     Raises:
-        UsageError: There is no such task.
+        UsageError: There is no such task or action space.
     """
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 15}  # noqa: RUF012 - Gymnasium's own declaration
@@ -58,6 +62,7 @@ class BookshelfEnv(gymnasium.Env[ObsType, NDArray[np.float32]]):
         *,
         absent: bool = False,
         config: SimConfig | None = None,
+        control: str = ActionSpace.CARTESIAN_VELOCITY,
         render_mode: str | None = None,
     ) -> None:
         if render_mode not in (None, "rgb_array"):
@@ -67,10 +72,13 @@ class BookshelfEnv(gymnasium.Env[ObsType, NDArray[np.float32]]):
         self.render_mode = render_mode
         self._max_episode_steps = MAX_EPISODE_STEPS
         self._absent = absent
-        self._robot = MujocoRobot(config or SimConfig(), self._now)
+        if control not in set(ActionSpace):
+            raise UsageError.unknown("action space", control, list(ActionSpace))
+        self._control = ActionSpace(control)
+        self._robot = MujocoRobot(replace(config or SimConfig(), scene=scene_of(task)), self._now)
         self._truth = PrivilegedView(self._robot)
-        self._scale = np.repeat([STEP_M, STEP_RAD], 3) / self._robot.dt_s
-        self.action_space = spaces.Box(-1.0, 1.0, (7,), np.float32)
+        self._middle, self._scale = _action_range(self._robot, self._control)
+        self.action_space = spaces.Box(-1.0, 1.0, (len(self._scale) + 1,), np.float32)
         self.observation_space = _observation_space(self._robot)
 
     def reset(
@@ -103,11 +111,11 @@ class BookshelfEnv(gymnasium.Env[ObsType, NDArray[np.float32]]):
             ActionRejectedError: The action has the wrong width or is not finite.
         """
         values = np.asarray(action, dtype=np.float64)
-        if values.shape != (7,):
-            raise ActionRejectedError(f"An action needs shape (7,), got {values.shape}.")
-        gripper = float(np.clip(0.5 * (values[6] + 1.0), 0.0, 1.0))
-        twist = np.clip(values[:6], -1.0, 1.0) * self._scale
-        self._robot.send_action(Action(ActionSpace.CARTESIAN_VELOCITY, twist, gripper))
+        if values.shape != self.action_space.shape:
+            raise ActionRejectedError(f"An action needs shape {self.action_space.shape}, got {values.shape}.")
+        gripper = float(np.clip(0.5 * (values[-1] + 1.0), 0.0, 1.0))
+        target = self._middle + np.clip(values[:-1], -1.0, 1.0) * self._scale
+        self._robot.send_action(Action(self._control, target, gripper))
         info = self._info()
         success = info["is_success"]
         return self._observation(), float(success), success, False, info
@@ -139,6 +147,17 @@ class BookshelfEnv(gymnasium.Env[ObsType, NDArray[np.float32]]):
         return self._robot.steps * self._robot.dt_s
 
 
+def _action_range(robot: MujocoRobot, space: ActionSpace) -> tuple[Float, Float]:
+    """Return the middle and the half width of what an action's values mean, (a,) each."""
+    limits = robot.arm.limits
+    if space is ActionSpace.CARTESIAN_VELOCITY:
+        return np.zeros(6), np.repeat([robot.arm.step_m, robot.arm.step_rad], 3) / robot.dt_s
+    if space is ActionSpace.JOINT_VELOCITY:
+        return np.zeros(len(limits.lower_rad)), np.array(limits.velocity_rad_s)
+    lower, upper = np.array(limits.lower_rad), np.array(limits.upper_rad)
+    return 0.5 * (lower + upper), 0.5 * (upper - lower)
+
+
 def _observation_space(robot: MujocoRobot) -> spaces.Dict:
     cameras = robot.description.cameras
     images = {
@@ -146,8 +165,8 @@ def _observation_space(robot: MujocoRobot) -> spaces.Dict:
     }
     # Servos yield a little at their limits, so a measured joint may lie just beyond them.
     margin = 0.1
-    low = np.append(np.array(arm.LOWER_RAD) - margin, 0.0).astype(np.float32)
-    high = np.append(np.array(arm.UPPER_RAD) + margin, 1.0).astype(np.float32)
+    low = np.append(np.array(robot.arm.limits.lower_rad) - margin, 0.0).astype(np.float32)
+    high = np.append(np.array(robot.arm.limits.upper_rad) + margin, 1.0).astype(np.float32)
     return spaces.Dict({"pixels": spaces.Dict(images), "agent_pos": spaces.Box(low, high, dtype=np.float32)})
 
 

@@ -11,24 +11,22 @@ import mujoco
 import numpy as np
 
 from robots.errors import ActionRejectedError, RobotDisconnectedError, SpecError
-from robots.safety import limit_twist, limit_workspace_velocity
-from robots.sim import arm, snapshot
+from robots.sim import snapshot
 from robots.sim.appearance import ControlSpec
+from robots.sim.arms import arm_of
 from robots.sim.cameras import Cameras
 from robots.sim.channel import Channel
-from robots.sim.config import LIMITS, STEP_M, STEP_RAD, SimConfig
+from robots.sim.commands import SAME, SPACES, CommandCounts, CommandReader
+from robots.sim.config import SimConfig
 from robots.sim.episode import EpisodeSpec
-from robots.sim.kinematics import ArmKinematics
 from robots.sim.rendering import TARGET_GROUP, SceneRenderer
-from robots.sim.scene import HOME_RAD, THIRD_PERSON_CAMERA, arrange, build_scene
+from robots.sim.scene import THIRD_PERSON_CAMERA, arrange, build_scene, place_parts
+from robots.sim.touch import TouchJudge
 from robots.types import Action, ActionSpace, Float, Observation, RobotDescription
-
-_SPACES = {ActionSpace.CARTESIAN_VELOCITY: 6, ActionSpace.JOINT_VELOCITY: 7, ActionSpace.JOINT_POSITION: 7}
-_LAG_S = np.array(arm.DAMPING) / np.array(arm.STIFFNESS)
 
 
 class MujocoRobot:
-    """The arm in front of the bookcase. Call `reset` with an episode before driving it.
+    """One arm in one scene. Call `reset` with an episode before driving it.
 
     Time passes only in `send_action` and `hold`, one control period per call.
 
@@ -38,7 +36,7 @@ class MujocoRobot:
     """
 
     def __init__(self, config: SimConfig, now: Callable[[], float]) -> None:
-        self.config = config
+        self.config, self.arm = config, arm_of(config.scene)
         self.dt_s = 1.0 / config.control_hz
         self.spec: EpisodeSpec | None = None
         self._substeps = max(1, math.ceil(self.dt_s / config.timestep_s - 0.5))
@@ -47,25 +45,33 @@ class MujocoRobot:
         self.data = mujoco.MjData(self.model)
         self.renderer = SceneRenderer(self.model)
         self._sensor = Cameras(self.model, self.renderer, self._cameras(), now)
-        self._kinematics = ArmKinematics(np.array(HOME_RAD))
+        self._commands = CommandReader(self.arm, self.dt_s)
+        self._lag_s = np.array(self.arm.damping) / np.array(self.arm.stiffness)
+        self._touch = TouchJudge(self.model, self.arm)
         self._index_model()
         self._connected = False
-        self._channel = self._open_channel(ControlSpec(), 0, HOME_RAD)
+        self._channel = self._open_channel(ControlSpec(), 0, self.arm.home_rad)
         self._gripper = 0.0
         self._observation: Observation | None = None
         self.steps = 0
         self.collision_steps = 0
+        self._rejected = self._clipped = 0
+
+    @property
+    def counters(self) -> CommandCounts:
+        """How many commands of this episode were rejected, and how many clipped."""
+        return CommandCounts(self._rejected, self._clipped)
 
     @property
     def description(self) -> RobotDescription:
         """Names, cameras, action spaces and rate."""
         return RobotDescription(
             name="sim",
-            joint_names=arm.JOINT_NAMES,
-            action_spaces=tuple(_SPACES),
+            joint_names=self.arm.joint_names,
+            action_spaces=SPACES,
             cameras=self._sensor.intrinsics,
             control_hz=self.config.control_hz,
-            home_rad=HOME_RAD,
+            home_rad=self.arm.home_rad,
         )
 
     def connect(self) -> None:
@@ -101,10 +107,16 @@ class MujocoRobot:
         """Set up an episode: the same specification gives the same bytes.
 
         Raises:
-            SpecError: The episode takes place in another scene than the robot's.
+            SpecError: The episode takes place in another scene than the robot's, or starts with another number of
+                joints.
         """
         if spec.scene != self.config.scene:
             raise SpecError(f"The episode takes place in scene {spec.scene!r}, the robot is in {self.config.scene!r}.")
+        if len(spec.home_rad) != len(self.arm.joint_names):
+            raise SpecError(
+                f"episode.home_rad: expected {len(self.arm.joint_names)} values for arm {self.arm.name}, "
+                f"got {len(spec.home_rad)}."
+            )
         self.spec = spec
         arrange(self.scene, spec)
         self._mark_target(spec)
@@ -115,11 +127,12 @@ class MujocoRobot:
         self._channel = self._open_channel(spec.appearance.control, spec.seed, spec.home_rad)
         self._gripper = 0.0
         self.data.qpos[self._qpos] = spec.home_rad
-        self.data.qpos[self._fingers] = arm.FINGER_STROKE_M
+        self.data.qpos[self._fingers] = self.arm.finger_stroke
         self.data.ctrl[self._arm_actuators] = spec.home_rad
-        self.data.ctrl[self._gripper_actuator] = arm.FINGER_STROKE_M
+        self.data.ctrl[self._gripper_actuator] = self.arm.finger_stroke
+        place_parts(self.scene, self.data, spec)
         mujoco.mj_forward(self.model, self.data)
-        self.steps = self.collision_steps = 0
+        self.steps = self.collision_steps = self._rejected = self._clipped = 0
         self._observation = None
 
     def get_observation(self) -> Observation:
@@ -130,12 +143,28 @@ class MujocoRobot:
         return self._observation
 
     def send_action(self, action: Action) -> Action:
-        """Limit and execute one control period; returns what was executed, in the action's own space."""
+        """Execute one control period; returns what was executed, in the action's own space.
+
+        A well-formed action is clipped to the arm's limits: joint range, speed and acceleration, and in Cartesian
+        space also the largest step and the workspace box. `counters` says how often that changed it. A malformed one
+        moves nothing and takes no time.
+
+        Raises:
+            ActionRejectedError: The space is unknown, the width is wrong, or a value is no finite number.
+            RobotDisconnectedError: The robot is not connected or has no episode.
+        """
         self._require_ready()
-        values = self._checked(action)
-        self._advance(self._joint_target(action.space, values), action.gripper)
+        try:
+            values = self._commands.checked(action)
+        except ActionRejectedError:
+            self._rejected += 1
+            raise
+        target, clipped = self._commands.joint_target(action.space, values, self._channel.sent)
+        self._advance(target, action.gripper)
+        clipped = clipped or bool(np.abs(self._channel.sent.target_rad - target).max() > SAME)
+        self._clipped += clipped or (action.gripper is not None and not 0.0 <= action.gripper <= 1.0)
         gripper = None if action.gripper is None else self._gripper
-        return Action(action.space, self._executed(action.space), gripper=gripper)
+        return Action(action.space, self._commands.executed(action.space, self._channel.sent), gripper=gripper)
 
     def hold(self) -> Action:
         """Brake within the limits and keep the pose for one control period."""
@@ -150,7 +179,7 @@ class MujocoRobot:
             **snapshot.save(self.model, self.data),
             "channel": self._channel.state(),
             "cameras": self._sensor.state(),
-            "counters": [self._gripper, float(self.steps), float(self.collision_steps)],
+            "counters": [self._gripper, *map(float, (self.steps, self.collision_steps, self._rejected, self._clipped))],
         }
 
     def load_state(self, state: snapshot.State) -> None:
@@ -160,32 +189,15 @@ class MujocoRobot:
             SpecError: The state does not fit the scene.
         """
         self._require_ready()
+        counters = state.get("counters", [])
+        if len(counters) != 5 or not np.isfinite(counters).all():
+            raise SpecError("state.counters: expected five finite numbers.")
         snapshot.restore(self.model, self.data, state)
         self._channel.load_state(state["channel"])
         self._sensor.load_state(state["cameras"])
-        self._gripper = state["counters"][0]
-        self.steps, self.collision_steps = int(state["counters"][1]), int(state["counters"][2])
+        self._gripper = counters[0]
+        self.steps, self.collision_steps, self._rejected, self._clipped = (int(value) for value in counters[1:])
         self._observation = None
-
-    def _joint_target(self, space: ActionSpace, values: Float) -> Float:
-        if space is ActionSpace.JOINT_POSITION:
-            return values
-        start = self._channel.sent.target_rad
-        if space is ActionSpace.JOINT_VELOCITY:
-            return start + values * self.dt_s
-        twist = limit_twist(values, STEP_M / self.dt_s, STEP_RAD / self.dt_s)
-        point = self._kinematics.forward(start).gripper_to_world[:3, 3]
-        linear = limit_workspace_velocity(LIMITS, point, twist[:3], self.dt_s)
-        allowed = np.concatenate([linear, twist[3:]])
-        return start + self.dt_s * self._kinematics.twist_to_joint_velocity(start, allowed, dt_s=self.dt_s)
-
-    def _executed(self, space: ActionSpace) -> Float:
-        sent = self._channel.sent
-        if space is ActionSpace.JOINT_POSITION:
-            return sent.target_rad.copy()
-        if space is ActionSpace.JOINT_VELOCITY:
-            return sent.velocity_rad_s.copy()
-        return self._kinematics.jacobian(sent.target_rad) @ sent.velocity_rad_s
 
     def _advance(self, wanted_rad: Float, gripper: float | None, *, noisy: bool = True) -> None:
         self._sensor.before_step(self.data, self.steps + 1)
@@ -195,25 +207,17 @@ class MujocoRobot:
         if gripper is not None:
             self._gripper = min(max(gripper, 0.0), 1.0)
         data = self.data
-        data.ctrl[self._gripper_actuator] = arm.FINGER_STROKE_M * (1.0 - self._gripper)
+        data.ctrl[self._gripper_actuator] = self.arm.finger_stroke * (1.0 - self._gripper)
         # The servo trails its target by kv/kp; leading by as much lets the arm follow without lag.
-        lead = _LAG_S * velocity
+        lead = self._lag_s * velocity
         for index in range(self._substeps):
             data.ctrl[self._arm_actuators] = start + (target - start) * ((index + 1) / self._substeps) + lead
             mujoco.mj_step(self.model, data)
         mujoco.mj_forward(self.model, data)
         self.steps += 1
-        self.collision_steps += int(self._touching())
+        self.collision_steps += int(self._touch.collides(data))
         self._sensor.after_step(self.steps)
         self._observation = None
-
-    def _touching(self) -> bool:
-        """Whether arm or hand touches the bookcase or an object other than the target."""
-        for first, second in self.data.contact.geom[: self.data.ncon]:
-            a, b = self._part[first], self._part[second]
-            if {int(a), int(b)} == {_ARM, _SCENE}:
-                return True
-        return False
 
     def _observe(self) -> Observation:
         data, frame = self.data, self._sensor.frame(self.data)
@@ -226,24 +230,13 @@ class MujocoRobot:
             images=frame.images,
             joint_positions_rad=data.qpos[self._qpos].copy(),
             joint_velocities_rad_s=data.qvel[self._dofs].copy(),
-            gripper=float(np.clip(1.0 - data.qpos[self._fingers].mean() / arm.FINGER_STROKE_M, 0.0, 1.0)),
+            gripper=float(np.clip(1.0 - data.qpos[self._fingers].mean() / self.arm.finger_stroke, 0.0, 1.0)),
             gripper_to_world=hand,
             camera_to_world=frame.camera_to_world,
         )
 
     def _open_channel(self, control: ControlSpec, seed: int, start_rad: tuple[float, ...]) -> Channel:
-        return Channel(control, seed, LIMITS, np.array(start_rad), self.dt_s)
-
-    def _checked(self, action: Action) -> Float:
-        width = _SPACES.get(action.space)
-        if width is None:
-            raise ActionRejectedError(f"The robot does not support the action space {action.space!r}.")
-        values = np.asarray(action.values, dtype=np.float64)
-        if values.shape != (width,):
-            raise ActionRejectedError(f"A {action.space} action needs shape ({width},), got {values.shape}.")
-        if not np.isfinite(values).all() or (action.gripper is not None and not math.isfinite(action.gripper)):
-            raise ActionRejectedError("The action holds values that are not finite.")
-        return values
+        return Channel(control, seed, self.arm.limits, np.array(start_rad), self.dt_s)
 
     def _require_ready(self) -> None:
         if not self._connected:
@@ -253,30 +246,22 @@ class MujocoRobot:
 
     def _cameras(self) -> dict[str, tuple[int, int]]:
         extra = {} if self.config.third_person_px is None else {THIRD_PERSON_CAMERA: self.config.third_person_px}
-        return {arm.WRIST_CAMERA: self.config.wrist_px, **extra}
+        return {self.arm.wrist_camera: self.config.wrist_px, **extra}
 
     def _index_model(self) -> None:
-        model = self.model
-        self._qpos = np.array([model.joint(name).qposadr[0] for name in arm.JOINT_NAMES])
-        self._dofs = np.array([model.joint(name).dofadr[0] for name in arm.JOINT_NAMES])
-        self._fingers = np.array([model.joint(name).qposadr[0] for name in arm.FINGER_JOINTS])
-        self._arm_actuators = np.array([model.actuator(name).id for name in arm.JOINT_NAMES])
-        self._gripper_actuator = model.actuator(arm.GRIPPER_ACTUATOR).id
-        self._site = model.site(arm.GRIPPER_SITE).id
-        root = model.body("base").id
-        roots = model.body_rootid[model.geom_bodyid]
-        self._arm_geoms = roots == root
-        self._part = np.where(self._arm_geoms, _ARM, _SCENE)
+        model, arm = self.model, self.arm
+        self._qpos = np.array([model.joint(name).qposadr[0] for name in arm.joint_names])
+        self._dofs = np.array([model.joint(name).dofadr[0] for name in arm.joint_names])
+        self._fingers = np.array([model.joint(name).qposadr[0] for name in arm.finger_joints])
+        self._arm_actuators = np.array([model.actuator(name).id for name in arm.joint_names])
+        self._gripper_actuator = model.actuator(arm.gripper_actuator).id
+        self._site = model.site(arm.gripper_site).id
         self._groups = model.geom_group.copy()
 
     def _mark_target(self, spec: EpisodeSpec) -> None:
         model = self.model
         model.geom_group[:] = self._groups
-        self._part[:] = np.where(self._arm_geoms, _ARM, _SCENE)
-        if spec.target_name is not None:
-            mine = model.geom_bodyid == model.body(spec.target_name).id
-            model.geom_group[mine] = TARGET_GROUP
-            self._part[mine] = _TARGET
-
-
-_ARM, _SCENE, _TARGET = 0, 1, 2
+        target = None if spec.target_name is None else model.body(spec.target_name).id
+        if target is not None:
+            model.geom_group[model.geom_bodyid == target] = TARGET_GROUP
+        self._touch.allow(target)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from robots.sim import arm
+from robots.errors import UsageError
+from robots.sim.furniture import Part, PartKind, find_furniture
 from robots.sim.mujoco_robot import MujocoRobot
 from robots.sim.snapshot import State
 from robots.types import Float, Privileged
 
+OPEN_SHARE = 0.5  # a door or drawer counts as open from this share of its travel on
 LIFT_M = 0.05  # a grasp counts once the target is this far above where it stood
 
 
@@ -41,7 +44,7 @@ class Judgement:
         success: Lifted and held.
         lifted_m: Height of the target above where it stood; 0 when absent.
         held: Both fingers touch it.
-        collision_steps: Control periods in which arm or hand touched the bookcase or another object.
+        collision_steps: Control periods in which arm or hand touched what they should not, see `robots.sim.touch`.
     """
 
     success: bool
@@ -56,7 +59,9 @@ class PrivilegedView:
     def __init__(self, robot: MujocoRobot) -> None:
         self._robot = robot
         model = robot.model
-        fingers = [model.body(name).id for name in arm.FINGER_JOINTS]
+        self._wrist = robot.arm.wrist_camera
+        self._parts = find_furniture(robot.config.scene).parts
+        fingers = [model.body(name).id for name in robot.arm.fingers]
         self._finger_geoms = [frozenset(np.flatnonzero(model.geom_bodyid == body).tolist()) for body in fingers]
 
     def target_position(self) -> Float | None:
@@ -64,8 +69,9 @@ class PrivilegedView:
         body = self._target_body()
         return None if body is None else self._robot.data.xipos[body].copy()
 
-    def target_mask(self, camera: str = arm.WRIST_CAMERA) -> NDArray[np.bool_]:
-        """Return where the camera's image shows the target, (h, w)."""
+    def target_mask(self, camera: str | None = None) -> NDArray[np.bool_]:
+        """Return where the camera's image shows the target, (h, w); the wrist camera's when None."""
+        camera = camera or self._wrist
         size = self._size(camera)
         body = self._target_body()
         if body is None:
@@ -73,25 +79,43 @@ class PrivilegedView:
         ids = self._robot.renderer.geom_ids(self._robot.data, camera, size)
         return (ids >= 0) & (self._robot.model.geom_bodyid[ids] == body)
 
-    def target_box(self, camera: str = arm.WRIST_CAMERA) -> tuple[float, float, float, float] | None:
+    def target_box(self, camera: str | None = None) -> tuple[float, float, float, float] | None:
         """Return the box around the visible target, `xyxy` [px], or None when it is not seen."""
         return box_of(self.target_mask(camera))
 
-    def visibility(self, camera: str = arm.WRIST_CAMERA) -> Visibility:
+    def visibility(self, camera: str | None = None) -> Visibility:
         """Return how much of the target the camera sees."""
-        return self._visibility_of(self.target_mask(camera), camera)
+        return self._visibility_of(self.target_mask(camera), camera or self._wrist)
 
-    def observe(self, camera: str = arm.WRIST_CAMERA) -> Privileged:
+    def part_positions(self) -> dict[str, float]:
+        """Return where every door, drawer and screen stands now, as `PartState.value` does."""
+        robot = self._robot
+        return {part.name: part_position(robot.model, robot.data, part) for part in self._parts}
+
+    def opened(self, part: str) -> bool:
+        """Return whether a door or drawer is open by at least half of its travel.
+
+        Raises:
+            UsageError: The scene has no such part, or the part is a screen.
+        """
+        found = find_furniture(self._robot.config.scene).part(part)
+        if found.kind is PartKind.SCREEN:
+            raise UsageError(f"{part} is a screen, which neither opens nor closes.")
+        return self.part_positions()[part] >= found.low + OPEN_SHARE * (found.high - found.low)
+
+    def observe(self, camera: str | None = None) -> Privileged:
         """Return everything at once from one segmentation.
 
         Keys: `target_present` (1,), `target_position_m` (3,), `target_visible_fraction` (1,), `target_visible_px` (1,),
         `target_alone_px` (1,), `target_box_xyxy_px` (4,), `target_mask` (h, w), `qpos` (nq,), `qvel` (nv,).
-        What does not exist is zero.
+        What does not exist is zero. Scenes with doors, drawers or screens add `part_positions` (p,), in the
+        furniture's order.
         """
         mask = self.target_mask(camera)
-        seen = self._visibility_of(mask, camera)
+        seen = self._visibility_of(mask, camera or self._wrist)
         position = self.target_position()
         data = self._robot.data
+        parts = {"part_positions": np.array(list(self.part_positions().values()))} if self._parts else {}
         return Privileged(
             {
                 "target_present": np.array([float(position is not None)]),
@@ -103,6 +127,7 @@ class PrivilegedView:
                 "target_mask": mask.astype(np.float32),
                 "qpos": data.qpos.copy(),
                 "qvel": data.qvel.copy(),
+                **parts,
             }
         )
 
@@ -145,14 +170,21 @@ class PrivilegedView:
         return int(self._robot.model.body(spec.target_name).id)
 
     def _size(self, camera: str) -> tuple[int, int]:
-        if camera == arm.WRIST_CAMERA:
+        if camera == self._wrist:
             return self._robot.config.wrist_px
         return self._robot.config.third_person_px or (480, 360)
 
 
-def target_visibility(robot: MujocoRobot, camera: str = arm.WRIST_CAMERA) -> Visibility:
+def target_visibility(robot: MujocoRobot, camera: str | None = None) -> Visibility:
     """Return how much of the target a camera of `robot` sees; see `PrivilegedView.visibility`."""
     return PrivilegedView(robot).visibility(camera)
+
+
+def part_position(model: mujoco.MjModel, data: mujoco.MjData, part: Part) -> float:
+    """Return where a part stands: the angle [rad] of a door, the length [m] of a drawer, a screen's y [m]."""
+    if part.kind is PartKind.SCREEN:
+        return float(data.xpos[model.body(part.name).id][1])
+    return float(data.qpos[model.joint(part.name).qposadr[0]])
 
 
 def box_of(mask: NDArray[np.bool_]) -> tuple[float, float, float, float] | None:

@@ -10,8 +10,9 @@ import pytest
 from robots.errors import ActionRejectedError, RobotDisconnectedError, SpecError
 from robots.sim import arm
 from robots.sim.appearance import Appearance, SurfaceSpec
+from robots.sim.config import LIMITS
 from robots.sim.layout import sample_episode
-from robots.sim.mujoco_robot import LIMITS, MujocoRobot, SimConfig
+from robots.sim.mujoco_robot import MujocoRobot, SimConfig
 from robots.sim.privileged import PrivilegedView
 from robots.sim.scene import HOME_RAD
 from robots.types import Action, ActionSpace

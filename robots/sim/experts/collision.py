@@ -8,7 +8,8 @@ from enum import Enum, auto
 import mujoco
 import numpy as np
 
-from robots.sim import arm
+from robots.sim.arm import PANDA
+from robots.sim.arm_model import ArmModel
 from robots.types import Float
 
 MARGIN_M = 0.004
@@ -27,8 +28,8 @@ class ArmIndices:
     """Where the arm is in a compiled scene.
 
     Attributes:
-        joints: Addresses of the seven joints in qpos.
-        fingers: Addresses of the two finger joints in qpos.
+        joints: Addresses of the joints in qpos.
+        fingers: Addresses of the finger joints in qpos.
         arm_geoms: Ids of every geom of the arm, hand and fingers.
         hand_geoms: Ids of the hand's and the fingers' geoms.
         finger_geoms: Ids of the fingers' geoms.
@@ -41,15 +42,15 @@ class ArmIndices:
     finger_geoms: frozenset[int]
 
     @classmethod
-    def of(cls, model: mujoco.MjModel) -> ArmIndices:
+    def of(cls, model: mujoco.MjModel, arm: ArmModel = PANDA) -> ArmIndices:
         """Look the arm up by name."""
-        bodies = {model.body(name).id for name in ("base", "hand", *(f"link{i}" for i in range(1, 8)))}
-        fingers = {model.body(name).id for name in arm.FINGER_JOINTS}
-        hand = fingers | {model.body("hand").id}
+        bodies = {model.body(name).id for name in arm.bodies}
+        fingers = {model.body(name).id for name in arm.fingers}
+        hand = fingers | {model.body(arm.hand).id}
         return cls(
-            joints=tuple(int(model.joint(name).qposadr[0]) for name in arm.JOINT_NAMES),
-            fingers=tuple(int(model.joint(name).qposadr[0]) for name in arm.FINGER_JOINTS),
-            arm_geoms=frozenset(i for i in range(model.ngeom) if int(model.geom_bodyid[i]) in bodies | fingers),
+            joints=tuple(int(model.joint(name).qposadr[0]) for name in arm.joint_names),
+            fingers=tuple(int(model.joint(name).qposadr[0]) for name in arm.finger_joints),
+            arm_geoms=frozenset(i for i in range(model.ngeom) if int(model.geom_bodyid[i]) in bodies),
             hand_geoms=frozenset(i for i in range(model.ngeom) if int(model.geom_bodyid[i]) in hand),
             finger_geoms=frozenset(i for i in range(model.ngeom) if int(model.geom_bodyid[i]) in fingers),
         )
@@ -64,13 +65,23 @@ class CollisionChecker:
         target_body: Body id of the object that the fingers may touch when asked for; -1 for none.
         part: Name of the door or drawer that is being opened: the fingers may touch its handle at any time, and
             `set_opening` moves it.
+        arm: The arm in the scene.
     """
 
-    def __init__(self, model: mujoco.MjModel, qpos: Float, target_body: int = -1, *, part: str | None = None) -> None:
-        self._model = _arm_contacts_only(model)
+    def __init__(
+        self,
+        model: mujoco.MjModel,
+        qpos: Float,
+        target_body: int = -1,
+        *,
+        part: str | None = None,
+        arm: ArmModel = PANDA,
+    ) -> None:
+        self._model = _arm_contacts_only(model, arm)
+        self._stroke = arm.finger_stroke
         self._data = mujoco.MjData(self._model)
         self._data.qpos[:] = qpos
-        self._indices = ArmIndices.of(self._model)
+        self._indices = ArmIndices.of(self._model, arm)
         self._target_body = target_body
         self._handle = frozenset[int]() if part is None else handle_geoms(model, part)
         self._opening = None if part is None else int(model.joint(part).qposadr[0])
@@ -81,7 +92,7 @@ class CollisionChecker:
             self._data.qpos[self._opening] = value
 
     def free(self, q_rad: Float, target: TargetContact = TargetContact.NONE) -> bool:
-        """Return whether the arm at `q_rad` (7,) [rad] with open fingers stays clear of everything.
+        """Return whether the arm at `q_rad` (n,) [rad] with open fingers stays clear of everything.
 
         Args:
             q_rad: Joint positions.
@@ -97,13 +108,13 @@ class CollisionChecker:
         return all(self._allowed(first, second, target) for first, second in contacts if hand & {first, second})
 
     def path_free(self, path_rad: Float, target: TargetContact = TargetContact.NONE) -> bool:
-        """Return whether every posture of a path (m, 7) is free."""
+        """Return whether every posture of a path (m, n) is free."""
         return all(self.free(q, target) for q in path_rad)
 
     def _contacts(self, q_rad: Float) -> list[list[int]]:
         """Return the pairs of geoms in contact at `q_rad` with open fingers."""
         self._data.qpos[list(self._indices.joints)] = q_rad
-        self._data.qpos[list(self._indices.fingers)] = arm.FINGER_STROKE_M
+        self._data.qpos[list(self._indices.fingers)] = self._stroke
         mujoco.mj_kinematics(self._model, self._data)
         mujoco.mj_comPos(self._model, self._data)
         mujoco.mj_collision(self._model, self._data)
@@ -126,11 +137,11 @@ def handle_geoms(model: mujoco.MjModel, part: str) -> frozenset[int]:
     return frozenset(geom for geom in range(model.ngeom) if model.geom(geom).name.startswith(f"{part}_handle"))
 
 
-def _arm_contacts_only(model: mujoco.MjModel) -> mujoco.MjModel:
+def _arm_contacts_only(model: mujoco.MjModel, arm: ArmModel) -> mujoco.MjModel:
     """Return a copy in which only pairs with a part of the arm are tested, with a safety margin around the arm."""
     copy = mujoco.MjModel.__copy__(model)
     copy.opt.enableflags &= ~int(mujoco.mjtEnableBit.mjENBL_SLEEP)
-    parts = list(ArmIndices.of(copy).arm_geoms)
+    parts = list(ArmIndices.of(copy, arm).arm_geoms)
     others = np.setdiff1d(np.arange(copy.ngeom), parts)
     copy.geom_contype[others] = 0
     copy.geom_margin[parts] = MARGIN_M
