@@ -80,7 +80,7 @@ def collect_shard(
     folder: Path, shard: int, config: CollectConfig, search: SearchConfig, detector: DetectorFactory | None
 ) -> int:
     """Record one shard in a world of its own and return its number of decisions."""
-    world = SimulatedWorld((config.wrist_px, config.wrist_px))
+    world = SimulatedWorld((config.wrist_px, config.wrist_px), randomization=config.randomization)
 
     def shelf_of(task: str, seed: int) -> int | None:
         if config.hidden_only:

@@ -53,6 +53,8 @@ class CollectConfig:
     hidden_only: bool = True
     # Width and height of the wrist image in the simulation; the actor sees it downsampled to 84
     wrist_px: int = 168
+    # What varies besides the layout: none, train, shifted, extreme, or a YAML file
+    randomization: str = "train"
     # Share of detections that the segmentation detector misses, and of frames with a false one
     miss_rate: float = 0.05
     false_rate: float = 0.05

@@ -65,6 +65,7 @@ class EvaluationConfig:
         seeds: Layout seeds, the same for every method.
         max_steps: Control steps after which an episode is cut off; a failure counts as that many.
         wrist_px: Width and height of the wrist image.
+        randomization: What varies besides the layout: a preset's name or a YAML file's path.
         search: How the skill looks around.
         detector: Makes the detectors.
     """
@@ -73,6 +74,7 @@ class EvaluationConfig:
     seeds: tuple[int, ...]
     max_steps: int = 400
     wrist_px: int = 168
+    randomization: str = "train"
     search: SearchConfig = field(default_factory=SearchConfig)
     detector: DetectorFactory = field(default_factory=SegmentationDetector)
 
@@ -104,7 +106,7 @@ def evaluate(methods: Sequence[Method], config: EvaluationConfig, workers: int =
 
 def evaluate_seeds(methods: Sequence[Method], config: EvaluationConfig, seeds: Sequence[int]) -> list[Score]:
     """Run the methods on these layouts in one world."""
-    world = SimulatedWorld((config.wrist_px, config.wrist_px))
+    world = SimulatedWorld((config.wrist_px, config.wrist_px), randomization=config.randomization)
     views = candidate_views(world.region, config.search.views)
     limits = RolloutConfig(max_steps=config.max_steps)
     scores = []

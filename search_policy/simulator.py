@@ -12,13 +12,19 @@ class SimulatedWorld:
 
     Args:
         wrist_px: Width and height of the wrist image.
+        randomization: What varies besides the layout: a preset's name or a YAML file's path.
+
+    Raises:
+        UsageError: There is no such randomisation.
     """
 
-    def __init__(self, wrist_px: tuple[int, int] = (84, 84)) -> None:
+    def __init__(self, wrist_px: tuple[int, int] = (84, 84), *, randomization: str = "train") -> None:
         from robots.sim.mujoco_robot import MujocoRobot, SimConfig
         from robots.sim.privileged import PrivilegedView
+        from robots.sim.randomization import load_randomization
         from robots.sim.scene import REGION
 
+        self._randomization = load_randomization(randomization)
         self._time_s = 0.0
         self._robot = MujocoRobot(SimConfig(wrist_px=wrist_px), lambda: self._time_s)
         self._robot.connect()
@@ -44,7 +50,7 @@ class SimulatedWorld:
         """Set up the layout of that seed."""
         from robots.sim.layout import sample_episode
 
-        spec = sample_episode(task, seed)
+        spec = sample_episode(task, seed, randomization=self._randomization)
         self._time_s = 0.0
         self._robot.reset(spec)
         return spec.task

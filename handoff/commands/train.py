@@ -31,8 +31,10 @@ def run(_command: str, arguments: Sequence[str]) -> int:
     from search_policy.config import TrainConfig
 
     config = parse_options(TrainConfig, arguments)
+    from robots.sim.randomization import load_randomization
     from search_policy.trainer import train
 
+    load_randomization(config.collect.randomization)
     folder = train(config, _color_shape if config.collect.detector == "color_shape" else None)
     console.line(f"search policy  {folder}")
     console.line(f"evaluate       baton eval --policy {folder}")
