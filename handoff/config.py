@@ -23,6 +23,7 @@ METHODS: dict[str, str] = {
     "random+handoff": "random views, trigger, handoff",
     GENERALIST_ALONE: "the generalist alone, without a search",
 }
+DATASET_IMAGES = ("video", "image")
 BACKENDS = {"expert": "simulation expert (privileged)", "lerobot": "lerobot policy"}
 
 
@@ -86,6 +87,10 @@ class EvalConfig:
     realtime: bool = False
     # Layouts of which every method's video is kept
     videos: int = 2
+    # Record every episode as a LeRobotDataset in the run folder
+    dataset: bool = False
+    # How the dataset keeps images: video (small, lossy) or image (exact)
+    dataset_images: str = "video"
     # Processes that run episodes; 0 for one per core, at most 2
     workers: int = 0
     # Run folder; empty for runs/<time>-<task>
@@ -104,6 +109,8 @@ class EvalConfig:
         for name, least in {"episodes": 1, "seed_base": 0, "videos": 0, "workers": 0}.items():
             if getattr(self, name) < least:
                 raise UsageError(f"{name} must be at least {least}, not {getattr(self, name)}.")
+        if self.dataset_images not in DATASET_IMAGES:
+            raise UsageError.unknown("kind of dataset images", self.dataset_images, DATASET_IMAGES)
         if self.resume and not self.out:
             raise UsageError("--resume needs the run folder: name it with --out.")
 

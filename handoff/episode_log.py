@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from handoff.config import GENERALIST_ALONE
+from handoff.dataset.recorder import DatasetRecorder
 from handoff.interfaces import Recorder
 from handoff.judge import Judge, JudgingRecorder
 from handoff.outcome import Outcome
@@ -26,9 +27,17 @@ class EpisodeLog:
         job: The episode.
         judge: Ground truth, or None on a real robot.
         filming: See `handoff.video.Filming`.
+        dataset: Records the episode as a dataset part, or None.
     """
 
-    def __init__(self, folder: Path, job: Job, judge: Judge | None, filming: Filming) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        job: Job,
+        judge: Judge | None,
+        filming: Filming,
+        dataset: DatasetRecorder | None = None,
+    ) -> None:
         self._job = job
         self._started_s = time.monotonic()
         self._writer = LineWriter(folder / EVENTS)
@@ -36,7 +45,8 @@ class EpisodeLog:
         self._video = (
             VideoRecorder(folder / VIDEO, job.name, f"{job.method}, layout {job.seed}", filming) if job.video else None
         )
-        parts = (self._judging, EventRecorder(self._writer, job), self._video)
+        self._dataset = dataset
+        parts = (self._judging, EventRecorder(self._writer, job), self._video, dataset)
         self.recorder: Recorder = RecorderGroup([part for part in parts if part is not None])
 
     def __enter__(self) -> Self:
@@ -50,10 +60,13 @@ class EpisodeLog:
 
         Raises:
             OSError: Something could not be written, for instance because the disk is full.
+            BatonError: The dataset misses a camera or a joint target.
         """
         self._writer.close()
         if self._video is not None and self._video.error is not None:
             raise self._video.error
+        if self._dataset is not None:
+            self._dataset.raise_failure()
 
     def record(self, task: Task, outcome: Outcome, *, absent: bool) -> EpisodeRecord:
         """Return the finished episode's row."""
@@ -64,6 +77,6 @@ class EpisodeLog:
             outcome=outcome,
             verdict=self._judging.verdict if self._judging else None,
             wall_s=time.monotonic() - self._started_s,
-            dropped=self._writer.dropped + (self._video.dropped if self._video else 0),
+            dropped=self._writer.dropped + sum(part.dropped for part in (self._video, self._dataset) if part),
             video=f"{VIDEO}/{self._job.name}.mp4" if self._video else "",
         )

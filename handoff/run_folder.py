@@ -16,13 +16,14 @@ import yaml
 from handoff.records import COLUMNS, EpisodeRecord
 from robots.errors import UsageError
 
-CONFIG, EPISODES, EVENTS, SUMMARY, REPORT, VIDEO = (
+CONFIG, EPISODES, EVENTS, SUMMARY, REPORT, VIDEO, DATASET = (
     "config.yaml",
     "episodes.csv",
     "events.jsonl",
     "summary.json",
     "report.html",
     "video",
+    "dataset",
 )
 
 

@@ -14,7 +14,7 @@ from handoff import console
 from handoff.commands.options import option_lines, parse_options
 from handoff.config import LEARNED_SEARCH, EvalConfig
 from handoff.records import EpisodeRecord, Job
-from handoff.run_folder import CONFIG, REPORT, SUMMARY, VIDEO, RunFolder
+from handoff.run_folder import CONFIG, DATASET, REPORT, SUMMARY, VIDEO, RunFolder
 from robots.errors import UsageError
 
 
@@ -84,6 +84,7 @@ def finish(config: EvalConfig, folder: RunFolder) -> None:
     from handoff.report import render_report
     from handoff.summary import build_summary
 
+    dataset = _merge_dataset(config, folder)
     episodes = folder.episodes()
     summary = build_summary(config, episodes)
     folder.write(SUMMARY, json.dumps(summary, indent=2, ensure_ascii=False) + "\n")
@@ -94,7 +95,22 @@ def finish(config: EvalConfig, folder: RunFolder) -> None:
     console.line(f"numbers  {folder.path / SUMMARY}")
     if any(row.video for row in episodes):
         console.line(f"videos   {folder.path / VIDEO}")
+    if dataset:
+        console.line(f"dataset  {dataset}")
     console.line(f"again    baton eval --config_path {folder.path / CONFIG} --out NEW")
+
+
+def _merge_dataset(config: EvalConfig, folder: RunFolder) -> str:
+    """Join the recorded episodes in the order of the plan; returns what to print about them."""
+    if not config.dataset:
+        return ""
+    from handoff.dataset.folder import DatasetFolder
+
+    dataset = DatasetFolder(folder.path / DATASET)
+    kept = dataset.merge([job.name for job in plan(config)])
+    for loss in kept.lost:
+        console.note(f"The episode {loss.name} is not in the dataset: {loss.reason}")
+    return f"{folder.path / DATASET} ({kept.episodes} episodes; baton data info {folder.path / DATASET})"
 
 
 def result_lines(config: EvalConfig, summary: dict) -> list[str]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from handoff.clock import MonotonicClock, SimulatedClock
 from handoff.commands.oracle import OracleSearch
+from handoff.commands.sim_dataset import SimulatedDataset
 from handoff.commands.sim_judge import SimulationJudge
 from handoff.config import GENERALIST_ALONE, EvalConfig
 from handoff.controller import AuthorityConfig, ControllerConfig, run_episode
@@ -77,6 +78,7 @@ class SimulatedWorld:
         self._detector = ColorShapeDetector.shipped()
         self._truth = PrivilegedView(self._robot)
         self._oracle = OracleSearch(self._robot.config, self._detector, ControllerConfig())
+        self._dataset = self._open_dataset()
         self._learned: Chooser | None = None
         self._episodes = 0
 
@@ -94,7 +96,11 @@ class SimulatedWorld:
         self._robot.reset(spec)
         config = ControllerConfig(authority=AuthorityConfig(search=job.method != GENERALIST_ALONE))
         with EpisodeLog(
-            self._folder, job, SimulationJudge(self._robot, self._truth, oracle_steps), self._filming()
+            self._folder,
+            job,
+            SimulationJudge(self._robot, self._truth, oracle_steps),
+            self._filming(),
+            self._dataset.recorder(job) if self._dataset else None,
         ) as log:
             outcome = run_episode(
                 self._robot,
@@ -108,6 +114,13 @@ class SimulatedWorld:
                 first_epoch=self._episodes * EPOCHS_PER_EPISODE,
             )
         return log.record(spec.task, outcome, absent=self._config.absent)
+
+    def _open_dataset(self) -> SimulatedDataset | None:
+        config = self._config
+        if not config.dataset:
+            return None
+        video = config.dataset_images == "video"
+        return SimulatedDataset(self._folder, self._robot, self._truth, video=video, wait=not config.realtime)
 
     def _skills(self, job: Job, config: ControllerConfig) -> Mapping[Phase, Skill]:
         grasp: dict[Phase, Skill] = {

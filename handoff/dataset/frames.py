@@ -39,13 +39,13 @@ class Sources:
         images: Renders or copies a camera's present image, uint8 (h, w, 3), by name; other cameras come from the
             observation.
         privileged: The present truth; only a simulation has one.
-        joint_target: The joint position target [rad] (n,) and gripper target that the robot now follows; needed by
-            robots that report what they executed as a twist.
+        joint_target: The joint position target that was sent last [rad] (n,); needed by robots that report what they
+            executed as a twist.
     """
 
     images: Mapping[str, Callable[[], Image]] = field(default_factory=dict)
     privileged: Callable[[], Privileged] | None = None
-    joint_target: Callable[[], tuple[Float, float]] | None = None
+    joint_target: Callable[[], Float] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -113,12 +113,11 @@ class RowBuilder:
         return row
 
     def _action(self, step: Step) -> Float:
-        if self._sources.joint_target is not None:
-            return _vector(*self._sources.joint_target())
         if step.sent.gripper is not None:
             self._gripper = step.sent.gripper
         gripper = step.observation.gripper if self._gripper is None else self._gripper
-        return _vector(self._joint_target(step.sent, step.observation), gripper)
+        source = self._sources.joint_target
+        return _vector(source() if source else self._joint_target(step.sent, step.observation), gripper)
 
     def _joint_target(self, sent: Action, observation: Observation) -> Float:
         if sent.space is ActionSpace.JOINT_POSITION:

@@ -148,10 +148,10 @@ class DatasetRecorder:
         return True
 
     def _guard[T](self, build: Callable[[], T]) -> T | None:
-        """Call, but let no missing camera or unknown action end the loop."""
+        """Call, but let no missing camera, unknown action or faulty source end the loop."""
         try:
             return build()
-        except BatonError as error:
+        except FAILURES as error:
             self.error = error
             return None
 
