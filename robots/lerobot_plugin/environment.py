@@ -1,9 +1,9 @@
 """The simulated tasks as a LeRobot environment: `--env.type=baton`.
 
-Observations reach a policy as `observation.state`, float32 (8,): joint angles [rad] and the gripper, 0 open to
-1 closed, and as `observation.images.<camera>`. Actions are those of `robots.sim.gym_env`, (7,) in [-1, 1]: the
-gripper's translation and rotation as shares of the largest step, and the gripper from -1 open to 1 closed. What only
-the simulator knows is in the environment's `info`, which no policy is given.
+Observations reach a policy as `observation.state`, float32 (n + 1,): joint angles [rad] and the gripper, 0 open to
+1 closed, and as `observation.images.<camera>`. Actions are those of `robots.sim.gym_env`, in [-1, 1]: by default (7,),
+the gripper's translation and rotation as shares of the largest step, and the gripper from -1 open to 1 closed. What
+only the simulator knows is in the environment's `info`, which no policy is given.
 """
 
 from __future__ import annotations
@@ -21,14 +21,15 @@ from lerobot.envs.utils import NEW_ROLLOUT_OPTION, FreezeAfterEpisodeEnd
 from lerobot.utils.constants import ACTION, OBS_IMAGES, OBS_STATE
 
 from robots.errors import UsageError
-from robots.lerobot_plugin.robot import image_shapes
-from robots.sim import arm, gym_env
+from robots.lerobot_plugin.robot import image_shapes, scalar_names
+from robots.sim import gym_env
 from robots.sim.config import SimConfig
+from robots.sim.tasks import scene_of
+from robots.types import ActionSpace
 
 PREFIX, SUFFIX = "baton/", "-v0"
 AGENT_POS = "agent_pos"
-STATE_WIDTH = len(arm.JOINT_NAMES) + 1
-ACTION_WIDTH = 7
+TWIST_WIDTH = 6
 
 
 def task_names() -> tuple[str, ...]:
@@ -50,6 +51,8 @@ class BatonEnvConfig(EnvConfig):
     task: str | None = "bookshelf_pineapple"
     # Control rate [Hz]; fixed by the simulation.
     fps: int = 15
+    # What actions mean: cartesian_velocity, joint_velocity or joint_position, each scaled to [-1, 1].
+    control: str = ActionSpace.CARTESIAN_VELOCITY.value
     # Longest episode, in control periods.
     episode_length: int = gym_env.MAX_EPISODE_STEPS
     # Width and height of the wrist image [px].
@@ -64,13 +67,20 @@ class BatonEnvConfig(EnvConfig):
             raise UsageError.unknown("task", str(self.task), task_names(), where="--env.task")
         if self.episode_length < 1:
             raise UsageError(f"--env.episode_length must be at least 1, got {self.episode_length}.")
-        self.features = {**_vectors(), **_images(self.sim_config)}
+        if self.control not in tuple(ActionSpace):
+            raise UsageError.unknown("action space", self.control, map(str, ActionSpace), where="--env.control")
+        self.features = {**self._vectors(), **_images(self.sim_config)}
         self.features_map = {name: OBS_STATE if name == AGENT_POS else name for name in self.features}
 
     @property
     def sim_config(self) -> SimConfig:
         """Settings of the simulated robot."""
-        return SimConfig(control_hz=float(self.fps), wrist_px=self.wrist_px, third_person_px=self.third_person_px)
+        return SimConfig(
+            control_hz=float(self.fps),
+            wrist_px=self.wrist_px,
+            third_person_px=self.third_person_px,
+            scene=scene_of(gymnasium.spec(self.gym_id).kwargs["task"]),
+        )
 
     @property
     def package_name(self) -> str:
@@ -85,7 +95,8 @@ class BatonEnvConfig(EnvConfig):
     @property
     def gym_kwargs(self) -> dict[str, Any]:
         """Arguments of `gymnasium.make`."""
-        return {"config": self.sim_config, "render_mode": "rgb_array", "max_episode_steps": self.episode_length}
+        options = {"config": self.sim_config, "control": self.control}
+        return {**options, "render_mode": "rgb_array", "max_episode_steps": self.episode_length}
 
     def create_envs(self, n_envs: int, use_async_envs: bool = False) -> dict[str, dict[int, VectorEnv]]:  # noqa: FBT001, FBT002
         """Return `{"baton": {0: vector environment}}`; an episode that ended is not simulated any further."""
@@ -97,6 +108,14 @@ class BatonEnvConfig(EnvConfig):
         else:
             envs = SyncVectorEnv([make] * n_envs, autoreset_mode=AutoresetMode.SAME_STEP)
         return {self.type: {0: envs}}
+
+    def _vectors(self) -> dict[str, PolicyFeature]:
+        states = len(scalar_names(self.sim_config))
+        actions = TWIST_WIDTH + 1 if self.control == ActionSpace.CARTESIAN_VELOCITY else states
+        return {
+            ACTION: PolicyFeature(type=FeatureType.ACTION, shape=(actions,)),
+            AGENT_POS: PolicyFeature(type=FeatureType.STATE, shape=(states,)),
+        }
 
 
 class WithoutRolloutMark(gymnasium.Wrapper[Any, Any, Any, Any]):
@@ -113,13 +132,6 @@ def _make_one(gym_id: str, kwargs: Mapping[str, Any]) -> gymnasium.Env[Any, Any]
     env = gymnasium.make(gym_id, disable_env_checker=True, **kwargs)
     frozen: gymnasium.Env[Any, Any] = FreezeAfterEpisodeEnd(WithoutRolloutMark(env))
     return frozen
-
-
-def _vectors() -> dict[str, PolicyFeature]:
-    return {
-        ACTION: PolicyFeature(type=FeatureType.ACTION, shape=(ACTION_WIDTH,)),
-        AGENT_POS: PolicyFeature(type=FeatureType.STATE, shape=(STATE_WIDTH,)),
-    }
 
 
 def _images(config: SimConfig) -> dict[str, PolicyFeature]:

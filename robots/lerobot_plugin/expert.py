@@ -14,10 +14,11 @@ import numpy as np
 from lerobot.teleoperators import Teleoperator, TeleoperatorConfig
 
 from robots.errors import PlanningError, RobotDisconnectedError
-from robots.lerobot_plugin.robot import SCALARS, BatonSimRobot, find_robot
+from robots.lerobot_plugin.robot import BatonSimRobot, find_robot
 from robots.sim.experts.trajectory import JointPlan
 from robots.sim.experts.world import ExpertWorld
 from robots.sim.mujoco_robot import MujocoRobot
+from robots.types import Float
 
 logger = logging.getLogger(__name__)
 
@@ -54,8 +55,12 @@ class BatonExpert(Teleoperator):
 
     @property
     def action_features(self) -> dict[str, type]:
-        """The same as those of the robot."""
-        return dict.fromkeys(SCALARS, float)
+        """The same as those of its robot, which must have been built.
+
+        Raises:
+            UsageError: There is no simulated robot in this process.
+        """
+        return (self._robot or find_robot(self.config.robot_id)).action_features
 
     @property
     def feedback_features(self) -> dict[str, type]:
@@ -104,7 +109,7 @@ class BatonExpert(Teleoperator):
             return self._still(self._robot)
         index = min(self._step, len(self._plan) - 1)
         self._step += 1
-        return _action(self._plan.joints_rad[index], float(self._plan.gripper[index]))
+        return _action(self._robot, self._plan.joints_rad[index], float(self._plan.gripper[index]))
 
     def send_feedback(self, feedback: dict[str, Any]) -> None:
         """Do nothing: a script feels nothing."""
@@ -139,8 +144,8 @@ class BatonExpert(Teleoperator):
 
     def _still(self, robot: BatonSimRobot) -> dict[str, Any]:
         seen = robot.sim.get_observation()
-        return _action(seen.joint_positions_rad, seen.gripper)
+        return _action(robot, seen.joint_positions_rad, seen.gripper)
 
 
-def _action(joints_rad: np.ndarray, gripper: float) -> dict[str, Any]:
-    return dict(zip(SCALARS, [*joints_rad.tolist(), gripper], strict=True))
+def _action(robot: BatonSimRobot, joints_rad: Float, gripper: float) -> dict[str, Any]:
+    return dict(zip(robot.scalars, [*joints_rad.tolist(), gripper], strict=True))

@@ -20,7 +20,7 @@ from lerobot.robots import Robot, RobotConfig
 
 from robots.errors import ActionRejectedError, PlanningError, RobotDisconnectedError, UsageError
 from robots.lerobot_plugin.timing import EpisodeTimer
-from robots.sim import arm
+from robots.sim.arms import arm_of
 from robots.sim.config import SimConfig
 from robots.sim.episode import EpisodeSpec
 from robots.sim.layout import sample_episode
@@ -28,14 +28,12 @@ from robots.sim.mujoco_robot import MujocoRobot
 from robots.sim.privileged import PrivilegedView
 from robots.sim.randomization import find_randomization
 from robots.sim.scene import THIRD_PERSON_CAMERA
-from robots.sim.tasks import find_task
+from robots.sim.tasks import scene_of
 from robots.types import Action, ActionSpace, CameraIntrinsics, Float
 
 logger = logging.getLogger(__name__)
 
 GRIPPER = "gripper.pos"
-JOINTS = tuple(f"{name}.pos" for name in arm.JOINT_NAMES)
-SCALARS = (*JOINTS, GRIPPER)
 DRAWS = 50  # episodes looked at before giving up when a condition refuses all of them
 
 EpisodeCondition = Callable[[MujocoRobot], bool]
@@ -82,15 +80,19 @@ class BatonSimRobot(Robot):
     simulated = True  # its time stands still while nothing is sent to it
 
     def __init__(self, config: BatonSimRobotConfig, now: Callable[[], float] = time.monotonic) -> None:
-        find_task(config.task)
+        scene = scene_of(config.task)
         find_randomization(config.randomization)
         if config.seed < 0:
             raise UsageError(f"baton_sim: seed must not be negative, got {config.seed}.")
         self._sim: MujocoRobot | None = None
         self.timer = EpisodeTimer(config.episode_time_s, config.reset_time_s)
         self.settings = SimConfig(
-            control_hz=config.control_hz, wrist_px=config.wrist_px, third_person_px=config.third_person_px
+            control_hz=config.control_hz,
+            wrist_px=config.wrist_px,
+            third_person_px=config.third_person_px,
+            scene=scene,
         )
+        self.scalars = scalar_names(self.settings)
         super().__init__(config)
         self.config = config
         self.episode = 0
@@ -114,13 +116,13 @@ class BatonSimRobot(Robot):
 
     @property
     def observation_features(self) -> dict[str, type | tuple[int, int, int]]:
-        """Seven joint angles [rad], the gripper, and an image (h, w, 3) per camera."""
-        return {**dict.fromkeys(SCALARS, float), **image_shapes(self.settings)}
+        """Joint angles [rad], the gripper, and an image (h, w, 3) per camera."""
+        return {**dict.fromkeys(self.scalars, float), **image_shapes(self.settings)}
 
     @property
     def action_features(self) -> dict[str, type]:
-        """Seven joint angle targets [rad] and the gripper target."""
-        return dict.fromkeys(SCALARS, float)
+        """Joint angle targets [rad] and the gripper target."""
+        return dict.fromkeys(self.scalars, float)
 
     @property
     def is_connected(self) -> bool:
@@ -175,7 +177,7 @@ class BatonSimRobot(Robot):
             self._begin()
         seen = self.sim.get_observation()
         scalars = [*seen.joint_positions_rad.tolist(), seen.gripper]
-        return {**dict(zip(SCALARS, scalars, strict=True)), **{name: i.copy() for name, i in seen.images.items()}}
+        return {**dict(zip(self.scalars, scalars, strict=True)), **{name: i.copy() for name, i in seen.images.items()}}
 
     def send_action(self, action: Mapping[str, Any]) -> dict[str, Any]:
         """Execute one control period towards joint angles [rad] and a gripper value; return what was really sent.
@@ -185,11 +187,11 @@ class BatonSimRobot(Robot):
             RobotDisconnectedError: The robot is not connected.
         """
         self._require_link()
-        values = _values(action)
+        values = _values(action, self.scalars)
         self.timer.acted(self._now())
         sent = self.sim.send_action(Action(ActionSpace.JOINT_POSITION, values[:-1], float(values[-1])))
         gripper = values[-1] if sent.gripper is None else sent.gripper
-        return dict(zip(SCALARS, [*sent.values.tolist(), float(gripper)], strict=True))
+        return dict(zip(self.scalars, [*sent.values.tolist(), float(gripper)], strict=True))
 
     def disconnect(self) -> None:
         """Stop the robot. The graphics context is kept for the next `connect`."""
@@ -224,9 +226,14 @@ class BatonSimRobot(Robot):
             raise RobotDisconnectedError("baton_sim is not connected; call connect() first.")
 
 
+def scalar_names(settings: SimConfig) -> tuple[str, ...]:
+    """Return LeRobot's names of the joints of the scene's arm, then of the gripper."""
+    return (*(f"{name}.pos" for name in arm_of(settings.scene).joint_names), GRIPPER)
+
+
 def image_shapes(settings: SimConfig) -> dict[str, tuple[int, int, int]]:
     """Return the shape (h, w, 3) of each camera's image."""
-    sizes = {arm.WRIST_CAMERA: settings.wrist_px, THIRD_PERSON_CAMERA: settings.third_person_px}
+    sizes = {arm_of(settings.scene).wrist_camera: settings.wrist_px, THIRD_PERSON_CAMERA: settings.third_person_px}
     return {name: (size[1], size[0], 3) for name, size in sizes.items() if size is not None}
 
 
@@ -249,13 +256,13 @@ def find_robot(robot_id: str | None) -> BatonSimRobot:
     return robot
 
 
-def _values(action: Mapping[str, Any]) -> Float:
-    """Return (8,) joint targets [rad] and gripper from LeRobot's flat dictionary."""
-    if missing := [name for name in SCALARS if name not in action]:
+def _values(action: Mapping[str, Any], names: tuple[str, ...]) -> Float:
+    """Return (n + 1,) joint targets [rad] and gripper from LeRobot's flat dictionary."""
+    if missing := [name for name in names if name not in action]:
         raise ActionRejectedError(f"baton_sim: the action lacks {', '.join(missing)}.")
-    if unknown := sorted(set(action) - set(SCALARS)):
+    if unknown := sorted(set(action) - set(names)):
         raise ActionRejectedError(f"baton_sim: the action has unknown entries {', '.join(unknown)}.")
-    values = np.array([float(action[name]) for name in SCALARS])
+    values = np.array([float(action[name]) for name in names])
     if not all(map(math.isfinite, values)):
         raise ActionRejectedError("baton_sim: the action holds values that are not finite; nothing moved.")
     return values

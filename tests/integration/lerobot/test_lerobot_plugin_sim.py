@@ -266,6 +266,21 @@ def test_an_unknown_task_names_the_nearest(plugin):
         plugin.BatonEnvConfig(task="bookshelf_duk")
 
 
+@pytest.mark.parametrize(
+    ("control", "width"), [("cartesian_velocity", 7), ("joint_velocity", 8), ("joint_position", 8)]
+)
+def test_every_action_space_has_its_width(plugin, control, width):
+    config = plugin.BatonEnvConfig(wrist_px=(32, 32), control=control)
+    envs = config.create_envs(1)["baton"][0]
+    assert config.features["action"].shape == envs.single_action_space.shape == (width,)
+    envs.close()
+
+
+def test_an_unknown_action_space_is_named(plugin):
+    with pytest.raises(UsageError, match="Did you mean 'joint_position'"):
+        plugin.BatonEnvConfig(control="joint_positon")
+
+
 def observed(plugin, envs):
     from lerobot.envs.utils import NEW_ROLLOUT_OPTION, preprocess_observation
 
