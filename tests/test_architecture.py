@@ -112,6 +112,11 @@ def test_the_control_side_starts_without_torch():
     assert done.stdout.strip() == "[]"
 
 
+def test_the_lerobot_plugin_is_for_lerobot_only():
+    users = [path for path in sources() if any("lerobot_plugin" in m for m in imports_of(ast.parse(path.read_text())))]
+    assert {path.parent.name for path in users} == {"lerobot_plugin"}
+
+
 def test_configs_hold_data_only():
     assert not list((ROOT / "configs").rglob("*.py"))
 
