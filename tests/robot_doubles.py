@@ -44,7 +44,6 @@ class LerobotDoubleConfig(RobotConfig):
     """Configuration of `LerobotDouble`; LeRobot finds the class by its name."""
 
     port: str = ""
-    start_deg: float = 0.0
 
 
 class LerobotDouble(Robot):
@@ -54,16 +53,14 @@ class LerobotDouble(Robot):
     name = "baton_double"
 
     def __init__(self, config: LerobotDoubleConfig | None = None) -> None:
-        super().__init__(config or LerobotDoubleConfig(port="x", id="test"))
-        self.state = {f"{joint}.pos": self.config_start() for joint in JOINTS} | {"gripper.pos": 100.0}
+        self.config = config or LerobotDoubleConfig(port="x", id="test")
+        super().__init__(self.config)
+        self.state = {f"{joint}.pos": 0.0 for joint in JOINTS} | {"gripper.pos": 100.0}
         self.written: list[dict[str, float]] = []
         self.connected, self.calibrated, self.connects = False, True, 0
         self.frozen = self.black = self.stale = self.unplugged = False
         self.most_deg = 1e9
         self.pictures = 0
-
-    def config_start(self) -> float:
-        return getattr(self, "config", None).start_deg if hasattr(self, "config") else 0.0
 
     @property
     def observation_features(self):
@@ -116,7 +113,8 @@ class LerobotDouble(Robot):
             raise ConnectionError("Failed to sync read 'Present_Position': no status packet")
 
 
-LerobotDoubleConfig.__module__ = LerobotDouble.__module__ = __name__
+# LeRobot looks for a configuration's robot in the parent of the module that the configuration says it comes from.
+LerobotDoubleConfig.__module__ = f"{__name__}.config"
 
 
 def profile_values(**changes):

@@ -57,7 +57,8 @@ class CameraRig:
             StalePictureError: One is older than 0.3 s.
         """
         try:
-            images = {name: np.asarray(camera.read_latest()) for name, camera in self._cameras.items()}
+            # Copies: drivers may reuse their buffers.
+            images = {name: np.array(camera.read_latest()) for name, camera in self._cameras.items()}
         except TimeoutError as error:
             raise StalePictureError(one_line(error)) from error
         stamps = [getattr(camera, "latest_timestamp", None) for camera in self._cameras.values()]

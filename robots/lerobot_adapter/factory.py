@@ -72,7 +72,12 @@ def make_robot(profile: Profile, *, port: str = "", robot_id: str = "") -> Lerob
 
     kind = RobotConfig.get_choice_class(profile.type)
     config = _decoded(kind, _options(profile, port=port, robot_id=robot_id), profile)
-    robot: LerobotRobot = make_robot_from_config(config)
+    try:
+        robot: LerobotRobot = make_robot_from_config(config)
+    except ImportError as error:
+        raise UsageError(f"{profile.name}: {one_line(error)}") from error
+    except ValueError as error:
+        raise UsageError(f"{profile.name}: LeRobot cannot build {profile.type}: {one_line(error)}") from error
     return robot
 
 

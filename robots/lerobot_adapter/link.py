@@ -146,7 +146,7 @@ class LerobotLink:
 
 
 def _picture(name: str, value: object) -> Image:
-    image = np.asarray(value)
+    image = np.array(value)  # a copy: drivers may reuse their buffer
     if image.dtype != np.uint8:
         raise RobotError(f"camera {name!r} gives {image.dtype} pictures, not uint8.")
     return image
