@@ -20,7 +20,7 @@ COMMANDS = {
     "train": ("train", "train a search policy in simulation"),
     "serve": ("serve", "run the policy server for a generalist"),
     "fit-detector": ("fit_detector", "fit the colour-shape detector of a task to auto-labelled renders"),
-    "doctor": ("doctor", "check installation, weights, robot, cameras, policy and server, with a remedy for each failure"),
+    "doctor": ("doctor", "check installation, weights, robot, cameras and server, with a remedy for each failure"),
     "data": ("data", "verify, repair or describe a recorded dataset"),
     "version": ("version", "print the versions that shape results"),
 }
