@@ -17,11 +17,13 @@ from threading import Barrier
 import numpy as np
 
 from benchmarks.report import Row, arguments, publish
+from robots.sim.appearance import SensorSpec
 from robots.sim.kinematics import ArmKinematics
 from robots.sim.layout import sample_episode
 from robots.sim.mujoco_robot import MujocoRobot, SimConfig
 from robots.sim.privileged import PrivilegedView
 from robots.sim.scene import HOME_RAD
+from robots.sim.sensor import degrade
 from robots.types import Action, ActionSpace
 
 TASK = "bookshelf_pineapple"
@@ -86,6 +88,13 @@ def measure_image(size: int, repetitions: int) -> float:
         )
 
 
+def measure_sensor(size: int, repetitions: int) -> float:
+    """Return the CPU time that blur, exposure, noise and JPEG together add to one square image [ms]."""
+    image = np.random.default_rng(0).integers(0, 256, (size, size, 3), dtype=np.uint8)
+    sensor = SensorSpec(exposure=1.1, noise=3.0, blur_px=0.5, jpeg_quality=80)
+    return cpu_ms(lambda: degrade(image, sensor, (SEED, 0)), repetitions=repetitions, calls=100)
+
+
 def measure_costs(repetitions: int) -> list[Row]:
     """Return what the parts of a step cost."""
     spec = sample_episode(TASK, SEED)
@@ -121,6 +130,7 @@ def main() -> int:
         Row("sim.steps_per_s.1", one, "1/s"),
         Row("sim.steps_per_s.2", measure_two(options.steps, options.repetitions), "1/s"),
         *(Row(f"sim.image_cpu_ms.{size}", measure_image(size, options.repetitions), "ms") for size in (84, 224)),
+        *(Row(f"sim.sensor_cpu_ms.{size}", measure_sensor(size, options.repetitions), "ms") for size in (84, 224)),
         *measure_costs(options.repetitions),
     ]
     publish(rows, options.json)
