@@ -130,9 +130,15 @@ def check_robot(question: RobotQuestion, source: RobotSource) -> Iterator[Findin
         question = replace(question, type=profile.type)
     known = check_type(question.type, source.known_types())
     yield known
-    if not known.passed:
-        return
-    yield from findings
+    if known.passed:
+        yield from findings
+        yield from _built(question, source, profile, sound=all(finding.passed for finding in findings))
+
+
+def _built(
+    question: RobotQuestion, source: RobotSource, profile: ProfileFacts | None, *, sound: bool
+) -> Iterator[Finding]:
+    """Build the robot and go on with it; connect it only when everything before was `sound`."""
     try:
         robot = source.build(question.type, _options(question, profile))
     except UsageError as error:
@@ -144,8 +150,7 @@ def check_robot(question: RobotQuestion, source: RobotSource) -> Iterator[Findin
         return
     described = _described(question, robot, profile)
     yield from described
-    findings += described
-    if question.connect and all(finding.passed for finding in findings):
+    if question.connect and sound and all(finding.passed for finding in described):
         yield from _connected(question, robot, profile.control_hz if profile else DEFAULT_HZ)
     elif question.connect:
         yield Finding("connection", "not tried, because of the failures above", "Mend those first, then run again.")
