@@ -1,16 +1,18 @@
-"""What has been looked at: a coarse map over the region's cells, updated from camera poses and detections."""
+"""What has been looked at: a coarse map over the compartments' cells, updated from camera poses and detections."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from robots.errors import UsageError
 from robots.region import SearchRegion
 from robots.types import CameraIntrinsics, DetectionFrame, Float
 from search_policy.geometry import ray_of
+from search_policy.sightline import Openings, compartment_of, place_of
 from search_policy.viewpoints import View
 
 CHANNELS = ("seen", "seen_leftwards", "seen_rightwards", "quality", "score", "age")
@@ -18,13 +20,14 @@ VIEW_FEATURES = ("gain", "side_gain", "visible", "score", "age", "travel", "visi
 
 _DEPTHS = (0.3, 0.75)
 _HEIGHTS = (0.2, 0.55)
+_REJECTED = 0.3  # what remains of a place's weight after it was confirmed to be something else, or its grasp failed
 
 
 @dataclass(frozen=True, slots=True)
 class SeenMapConfig:
     """Resolution of the map and what counts as seen."""
 
-    # Cells across each shelf
+    # Cells across each compartment
     columns: int = 12
     # Fraction of the image that counts, from its centre outwards
     field: float = 0.92
@@ -40,10 +43,11 @@ class SeenMap:
     """Points inside every cell, and for each of them whether and how well it has been seen.
 
     A point counts as seen when it lies in the camera's image, in range, and the line of sight enters through the
-    opening of its own shelf; what clutter hides is unknown to the map, so looks from both sides are kept apart.
+    opening of its own compartment, which is not shut; what clutter hides is unknown to the map, so looks from both
+    sides are kept apart.
 
     Args:
-        region: The bookcase.
+        region: Where to look.
         camera: Intrinsics of the camera that looks.
         views: Candidate views, for their features.
         config: Resolution.
@@ -58,25 +62,49 @@ class SeenMap:
         self._shape = (len(region.compartments), config.columns)
         self._points = _cell_points(region, config.columns)  # (n, 3), cell after cell
         per_cell = len(_DEPTHS) * len(_HEIGHTS)
-        shelf = np.repeat(np.arange(self._shape[0]), config.columns * per_cell)
-        self._floor = np.array([c.floor_z_m for c in region.compartments])[shelf]
-        self._ceiling = np.array([c.top_z_m for c in region.compartments])[shelf]
+        self._owner = np.repeat(np.arange(self._shape[0]), config.columns * per_cell)
+        self._openings = Openings(region, self._owner, self._points)
         self._static = _static_features(region, views)
         self._positions = np.stack([view.camera_to_world[:3, 3] for view in views])
         sights = [self._sight(view.camera_to_world) for view in views]
-        self._view_seen = np.stack([seen for seen, _, _ in sights]).astype(np.float64)  # (v, n)
+        self._view_sees = np.stack([seen for seen, _, _ in sights]).astype(np.float64)  # (v, n)
+        self._view_quality = np.stack([quality for _, quality, _ in sights])
+        self._view_slope = np.stack([slope for _, _, slope in sights])
         self._view_side = np.stack([np.sign(view.yaw_rad) for view in views])
-        self._view_weight = np.maximum(self._view_seen.sum(axis=1), 1.0)
         self.reset()
 
-    def reset(self) -> None:
-        """Forget everything."""
+    def reset(self, closed: Collection[str] = ()) -> None:
+        """Forget everything.
+
+        Args:
+            closed: Names of the closures that are known to be shut; see `close`.
+        """
         count = len(self._points)
         self._seen = np.zeros((3, count))  # at all, by a look to the left, by a look to the right
         self._quality = np.zeros(count)
         self._last = np.full(count, -np.inf)
         self._score = np.zeros(self._shape)
+        self._belief = np.ones(self._shape)
         self._step = 0
+        self.close(closed)
+
+    def close(self, closed: Collection[str]) -> None:
+        """Take in which doors and drawers are shut: what is behind them is not seen until they are open.
+
+        Args:
+            closed: Names of closures, see `Compartment.closure`; all others count as open.
+
+        Raises:
+            UsageError: No compartment has such a closure.
+        """
+        known = [c.closure for c in self._region.compartments if c.closure]
+        for name in sorted(closed):
+            if name not in known:
+                raise UsageError.unknown("closure", name, known)
+        shut = [bool(c.closure) and c.closure in closed for c in self._region.compartments]
+        self._open = ~np.array(shut)[self._owner]
+        self._view_seen = self._view_sees * self._open
+        self._view_weight = np.maximum(self._view_seen.sum(axis=1), 1.0)
 
     @property
     def coverage(self) -> float:
@@ -95,6 +123,7 @@ class SeenMap:
         """
         self._step += 1
         seen, quality, sideways = self._sight(camera_to_world)
+        seen &= self._open
         self._seen[0][seen] = 1.0
         self._seen[1][seen & (sideways > self._config.side_tangent)] = 1.0
         self._seen[2][seen & (sideways < -self._config.side_tangent)] = 1.0
@@ -104,7 +133,7 @@ class SeenMap:
             self._add_scores(frame, frame_pose)
 
     def channels(self) -> NDArray[np.float32]:
-        """Return the map, (channels, shelves, columns) in [0, 1]; the order is `CHANNELS`."""
+        """Return the map, (channels, compartments, columns) in [0, 1]; the order is `CHANNELS`."""
         cells = (*self._shape, -1)
         seen = self._seen.reshape(3, *cells).mean(axis=-1)
         quality = self._quality.reshape(cells).mean(axis=-1)
@@ -138,6 +167,29 @@ class SeenMap:
         start = (cell[0] * self._shape[1] + cell[1]) * per_cell
         return bool(self._view_seen[view, start : start + per_cell].mean() >= 0.5)
 
+    def place_of(self, uv_px: tuple[float, float], frame: DetectionFrame, frame_pose: Float) -> Float | None:
+        """Return where the thing at a pixel of a frame stands, (3,) [m], or None outside the compartments."""
+        ray = ray_of(uv_px, frame_pose, self._camera_of(frame))
+        return place_of(self._region, frame_pose[:3, 3], ray)
+
+    def reject(self, place_m: Float) -> None:
+        """Lower the weight of a place that was looked at closely and was something else, or whose grasp failed.
+
+        The weight never reaches zero: the judgement may have been wrong.
+
+        Args:
+            place_m: The place, (3,) [m]; ignored outside the compartments.
+        """
+        cell = self._cell_of(place_m)
+        if cell is not None:
+            self._belief[cell] *= _REJECTED
+            self._score[cell] *= _REJECTED
+
+    @property
+    def belief(self) -> Float:
+        """Weight of every cell after rejections, (compartments, columns) in (0, 1]."""
+        return self._belief.copy()
+
     def _age(self) -> Float:
         return 1.0 - np.exp((self._last - self._step) / self._config.forget_steps)
 
@@ -151,45 +203,35 @@ class SeenMap:
         depth = np.maximum(z, 1e-6)
         seen = (np.abs(x) < half_w * depth) & (np.abs(y) < half_h * depth)
         seen &= (z > 0.05) & (z < self._config.range_m)
-        ahead = np.maximum(ray[:, 0], 1e-6)
-        entry = max(self._region.front_x_m - center[0], 0.0) / ahead
-        entry_z = center[2] + entry * ray[:, 2]
-        entry_y = center[1] + entry * ray[:, 1]
-        seen &= (entry_z > self._floor) & (entry_z < self._ceiling) & (ray[:, 0] > 0.0)
-        seen &= (entry_y > self._region.y_min_m) & (entry_y < self._region.y_max_m)
-        return seen, np.minimum(0.4 / depth, 1.0), ray[:, 1] / ahead
+        entered, slope = self._openings.entered(center)
+        return seen & entered, np.minimum(0.4 / depth, 1.0), slope
 
     def _add_scores(self, frame: DetectionFrame, frame_pose: Float) -> None:
         for detection in frame.detections:
-            ray = ray_of(detection.center_px, frame_pose, self._camera_of(frame))
-            if ray[0] <= 1e-6:
-                continue
-            middle_x = self._region.front_x_m + 0.4 * self._region.depth_m
-            point = frame_pose[:3, 3] + ray * (middle_x - frame_pose[0, 3]) / ray[0]
-            cell = self._cell_of(point)
+            place = self.place_of(detection.center_px, frame, frame_pose)
+            cell = None if place is None else self._cell_of(place)
             if cell is not None:
-                self._score[cell] = max(self._score[cell], detection.score)
+                self._score[cell] = max(self._score[cell], detection.score * self._belief[cell])
 
     def _camera_of(self, frame: DetectionFrame) -> CameraIntrinsics:
         scale = frame.height_px / self._camera.height_px
         return CameraIntrinsics(frame.width_px, frame.height_px, self._camera.focal_px * scale)
 
     def _cell_of(self, point_m: Float) -> tuple[int, int] | None:
-        """Return (shelf, column) of a point, or None outside; a little above or below a shelf still counts."""
-        region = self._region
-        across = (point_m[1] - region.y_min_m) / (region.y_max_m - region.y_min_m)
-        shelves = region.compartments
-        shelf = int(np.searchsorted([c.floor_z_m for c in shelves], point_m[2] + 0.05)) - 1
-        inside = 0.0 <= across < 1.0 and shelf >= 0 and point_m[2] < shelves[shelf].top_z_m + 0.05
-        return (shelf, int(across * self._config.columns)) if inside else None
+        """Return (compartment, column) of a point, or None outside; a little above or below still counts."""
+        index = compartment_of(self._region, point_m)
+        if index is None:
+            return None
+        own = self._region.compartments[index]
+        across = (point_m[1] - own.y_min_m) / (own.y_max_m - own.y_min_m)
+        return index, min(int(across * self._config.columns), self._config.columns - 1)
 
 
 def _cell_points(region: SearchRegion, columns: int) -> Float:
-    width = (region.y_max_m - region.y_min_m) / columns
     points = [
         (
-            region.front_x_m + depth * region.depth_m,
-            region.y_min_m + (column + 0.5) * width,
+            c.front_x_m + depth * c.depth_m,
+            c.y_min_m + (column + 0.5) * (c.y_max_m - c.y_min_m) / columns,
             c.floor_z_m + h * c.clearance_m,
         )
         for c in region.compartments
