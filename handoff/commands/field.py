@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -219,6 +220,7 @@ def open_arm(options: RunOptions, clock: MonotonicClock) -> RealArm:
         UsageError: Its type or profile is unknown, or they do not fit each other.
     """
     robot, speed = options.robot, options.chosen_speed
+    _discover(robot.discover_packages_path)
     profile = load_profile(Path(robot.profile or _shipped_profile(robot.type)))
     if robot.type not in (profile.type, str(profile.driver)):
         raise UsageError(f"The profile {profile.name} is for {profile.type}, not for {robot.type}.")
@@ -229,6 +231,15 @@ def open_arm(options: RunOptions, clock: MonotonicClock) -> RealArm:
     from robots.lerobot_adapter import lerobot_arm
 
     return lerobot_arm(profile, clock.now, port=robot.port, robot_id=robot.id, dry_run=options.dry_run, speed=speed)
+
+
+def _discover(package: str) -> None:
+    """Import a plug-in, which registers its robot types with LeRobot."""
+    try:
+        if package:
+            importlib.import_module(package)
+    except ImportError as error:
+        raise UsageError(f"--robot.discover_packages_path: {package} cannot be imported: {error}.") from error
 
 
 def _shipped_profile(robot_type: str) -> str:

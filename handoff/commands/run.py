@@ -32,6 +32,8 @@ class RobotOptions:
     port: str = ""
     # LeRobot's name of this very arm, which its calibration is stored under
     id: str = ""
+    # Package of a LeRobot plug-in that registers the type
+    discover_packages_path: str = ""
 
 
 @dataclass(frozen=True, slots=True)

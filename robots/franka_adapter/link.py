@@ -45,6 +45,11 @@ class FrankyLink:
         self._reads = 0
         self._moving = False
 
+    @property
+    def simulated(self) -> bool:
+        """Never."""
+        return False
+
     def check(self) -> None:
         """Compare the profile with what a Franka arm has: seven joints in radians, and known options.
 

@@ -63,6 +63,11 @@ class LerobotLink:
     def __init__(self, profile: Profile, robot: LerobotRobot, clock: Callable[[], float] = time.perf_counter) -> None:
         self._profile, self._robot, self._clock = profile, robot, clock
 
+    @property
+    def simulated(self) -> bool:
+        """Whether the robot says so, as `baton_sim` does."""
+        return bool(getattr(self._robot, "simulated", False))
+
     def check(self) -> None:
         """Compare `action_features` and `observation_features` with the profile.
 

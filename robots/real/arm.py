@@ -55,7 +55,7 @@ class RealArm:
         self._dt_s = 1.0 / profile.control_hz
         arm = SerialArm(profile.model) if profile.model is not None else None
         self._motion = Motion(self.limits, self._dt_s, profile.following_error_rad, arm)
-        self._watch = CameraWatch(profile.cameras)
+        self._watch = CameraWatch(profile.cameras, may_repeat=link.simulated)
         self._counts: Counter[str] = Counter(rejected=0, clipped=0, suppressed=0)
         self._closed = "the link is closed; call connect() first."
         self._gripper = 0.0

@@ -37,6 +37,11 @@ class Reading:
 class Link(Protocol):
     """How one driver reads and writes. Units, order and signs are already those of `robots.types`."""
 
+    @property
+    def simulated(self) -> bool:
+        """Whether time stands still while nothing is written, so that an unchanged picture is no fault."""
+        ...
+
     def check(self) -> None:
         """Compare the driver's features with the profile, before anything is opened.
 

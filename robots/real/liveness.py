@@ -19,10 +19,11 @@ class CameraWatch:
 
     Args:
         names: The cameras.
+        may_repeat: An unchanged picture is no fault: the robot is a simulation whose time stands still.
     """
 
-    def __init__(self, names: Iterable[str]) -> None:
-        self._names = tuple(names)
+    def __init__(self, names: Iterable[str], *, may_repeat: bool = False) -> None:
+        self._names, self._may_repeat = tuple(names), may_repeat
         self.faults: Counter[str] = Counter(dict.fromkeys((FROZEN, BLACK, STALE), 0))
         self.reset()
 
@@ -53,7 +54,7 @@ class CameraWatch:
             self._enter(name, STALE)
 
     def _judge(self, name: str, image: Image, now: float) -> bool:
-        same = name in self._last and np.array_equal(self._last[name], image)
+        same = not self._may_repeat and name in self._last and np.array_equal(self._last[name], image)
         if not same:
             # Drivers may reuse their buffer: without a copy every picture would equal the last one.
             self._last[name], self._fresh_s[name] = image.copy(), now
@@ -76,4 +77,5 @@ class CameraWatch:
         last, self._last[name] = self._last.get(name), image.copy()
         if int(image.max(initial=0)) < BLACK_MAX:
             return "is black"
-        return "shows the same picture again and again" if last is None or np.array_equal(last, image) else ""
+        repeated = last is None or np.array_equal(last, image)
+        return "shows the same picture again and again" if repeated and not self._may_repeat else ""
