@@ -1,4 +1,4 @@
-"""The world: arm, bookcase, room and every object, compiled once.
+"""The world: arm, furniture, room and every object, compiled once.
 
 `build_scene` composes it with `mujoco.MjSpec`; `arrange` edits the compiled model in place for an episode, so that a
 reset needs no recompilation. Objects that an episode does not use are parked on the floor behind the robot: below an
@@ -7,24 +7,26 @@ infinite floor plane they would be deep in contact and get launched.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import mujoco
 import numpy as np
 
-from robots.region import SearchRegion
-from robots.sim import arm, surfaces
-from robots.sim.episode import EpisodeSpec, ObjectSpec
+from robots.sim import arm, cabinetry, carcass, room, surfaces
+from robots.sim.episode import EpisodeSpec, ObjectSpec, PartState
 from robots.sim.furniture import BOOKCASE as BOOKCASE_FURNITURE
+from robots.sim.furniture import Furniture, PartKind, find_furniture
 from robots.sim.objects import CLASSES, TINTED, add_object
+from robots.sim.room import FLOOR_Z_M, THIRD_PERSON_CAMERA
 from robots.types import Float
 
+__all__ = ["FLOOR_Z_M", "HOME_RAD", "REGION", "THIRD_PERSON_CAMERA", "Builder", "Scene", "arrange", "build_scene"]
+
 REGION = BOOKCASE_FURNITURE.region
-HOME_RAD = arm.HOME_RAD
-FLOOR_Z_M = -0.30
-BOARD_M = 0.02
-THIRD_PERSON_CAMERA = "third_person"
-BOOKCASE = "bookcase"
+# The wrist camera looks level at the bookcase from 0.26 m before it, at (0.40, 0, 0.45). DROID's home, which is
+# (0, -pi/5, 0, -4 pi/5, 0, 3 pi/5, 0), looks down at a table; here the targets stand on shelves.
+HOME_RAD = (0.0, -0.664, 0.0, -2.842, 0.0, 2.405, 0.0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,15 +35,51 @@ class Scene:
 
     Attributes:
         model: The compiled model; `arrange` edits it.
+        furniture: What it was built from.
         objects: Body name of every object to body id.
         nominal: Copies of the model arrays that scaling edits, by array name.
         tinted: Ids of the geoms that take their object's tint, by object name.
+        finish: The geoms that change with an episode's surfaces.
     """
 
     model: mujoco.MjModel
+    furniture: Furniture
     objects: dict[str, int]
     nominal: dict[str, Float]
     tinted: dict[str, tuple[int, ...]]
+    finish: surfaces.Finish
+
+
+@dataclass(frozen=True, slots=True)
+class Builder:
+    """How one scene is composed. Another arm, or a scene without a carcass, is another builder.
+
+    Attributes:
+        furnish: Adds room and furniture; the materials are there already.
+        mount_arm: Adds the arm; it comes last.
+    """
+
+    furnish: Callable[[mujoco.MjSpec, Furniture], None]
+    mount_arm: Callable[[mujoco.MjSpec], None]
+
+
+def _furnish_bookcase(spec: mujoco.MjSpec, furniture: Furniture) -> None:
+    room.add_room(spec, furniture.region)
+    carcass.add_bookcase(spec, furniture.region)
+
+
+def _furnish_cabinet(spec: mujoco.MjSpec, furniture: Furniture) -> None:
+    room.add_room(spec, furniture.region)
+    carcass.add_cabinet(spec, furniture.region)
+    cabinetry.add_parts(spec, furniture)
+
+
+_CABINET = Builder(_furnish_cabinet, arm.add_arm)
+BUILDERS: Mapping[str, Builder] = {
+    "bookcase": Builder(_furnish_bookcase, arm.add_arm),
+    "cabinet": _CABINET,
+    "complex": _CABINET,
+}
 
 
 def build_scene(name: str = "bookcase", *, timestep_s: float) -> Scene:
@@ -50,28 +88,32 @@ def build_scene(name: str = "bookcase", *, timestep_s: float) -> Scene:
     Args:
         name: Scene, see `robots.sim.furniture`.
         timestep_s: Physics step [s].
+
+    Raises:
+        UsageError: There is no such scene.
     """
+    furniture, builder = find_furniture(name), BUILDERS[name]
     spec = mujoco.MjSpec()
-    spec.compiler.degree = False
-    _set_options(spec, timestep_s)
+    room.set_options(spec, timestep_s)
     surfaces.add_materials(spec)
-    _add_room(spec)
-    _add_bookcase(spec, REGION)
+    builder.furnish(spec, furniture)
     names = [
         add_object(spec, kind, index, _parking_m(row, index))
         for row, kind in enumerate(CLASSES.values())
         for index in range(kind.copies)
     ]
-    arm.add_arm(spec)
+    builder.mount_arm(spec)
     model = spec.compile()
     objects = {name: model.body(name).id for name in names}
-    return Scene(model, objects, {key: getattr(model, key).copy() for key in _SCALED}, _tinted(model, objects))
+    nominal = {key: getattr(model, key).copy() for key in _SCALED}
+    return Scene(model, furniture, objects, nominal, _tinted(model, objects), surfaces.Finish.of(model))
 
 
 def arrange(scene: Scene, spec: EpisodeSpec) -> None:
-    """Edit the compiled model for one episode: scales, tints, surfaces, light, and the objects' poses in `qpos0`.
+    """Edit the compiled model for one episode: scales, tints, surfaces, light, screens, and the objects' `qpos0`.
 
-    Only free joints may be posed through `qpos0`: for a hinge or slide it is the zero of the joint.
+    Only free joints may be posed through `qpos0`: for a hinge or slide it is the zero of the joint, so doors and
+    drawers wait for `place_parts`.
     """
     model = scene.model
     for name in _SCALED:
@@ -82,12 +124,26 @@ def arrange(scene: Scene, spec: EpisodeSpec) -> None:
             model.qpos0[address : address + 7] = (*_parking_m(row, index), 1.0, 0.0, 0.0, 0.0)
     for item in spec.objects:
         _arrange_object(scene, item)
-    surfaces.apply(model, spec.appearance)
+    for state in _states(scene, spec, jointed=False):
+        model.body_pos[model.body(state.name).id, 1] = state.value
+    surfaces.apply(model, scene.finish, spec.appearance)
+
+
+def place_parts(scene: Scene, data: mujoco.MjData, spec: EpisodeSpec) -> None:
+    """Open doors and drawers as the episode starts; call it after every reset of `data`."""
+    for state in _states(scene, spec, jointed=True):
+        data.qpos[scene.model.joint(state.name).qposadr[0]] = state.value
 
 
 _SCALED = (
     "geom_size", "geom_pos", "geom_rbound", "geom_aabb", "body_mass", "body_inertia", "body_ipos", "bvh_aabb"
 )  # fmt: skip
+
+
+def _states(scene: Scene, spec: EpisodeSpec, *, jointed: bool) -> list[PartState]:
+    """Return the states of the doors and drawers, or of the screens."""
+    kinds = {part.name: part.kind for part in scene.furniture.parts}
+    return [state for state in spec.parts if (kinds[state.name] is not PartKind.SCREEN) is jointed]
 
 
 def _arrange_object(scene: Scene, item: ObjectSpec) -> None:
@@ -117,113 +173,3 @@ def _tinted(model: mujoco.MjModel, objects: dict[str, int]) -> dict[str, tuple[i
 
 def _parking_m(row: int, index: int) -> tuple[float, float, float]:
     return -3.0 - 0.35 * row, 0.35 * index, FLOOR_Z_M
-
-
-def _set_options(spec: mujoco.MjSpec, timestep_s: float) -> None:
-    option = spec.option
-    option.timestep = timestep_s
-    option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
-    option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
-    option.impratio = 10.0
-    option.enableflags |= int(mujoco.mjtEnableBit.mjENBL_SLEEP)
-    visual = spec.visual
-    visual.global_.offwidth, visual.global_.offheight = 1280, 960
-    visual.quality.offsamples = 0
-    visual.quality.numslices, visual.quality.numstacks = 16, 10
-    visual.map.znear, visual.map.zfar = 0.01, 12.0
-    spec.stat.extent, spec.stat.center = 1.0, [0.4, 0.0, 0.3]
-    visual.headlight.specular = [0.0] * 3
-    spec.worldbody.add_light(
-        name="lamp",
-        type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL,
-        pos=[-0.5, 0.6, 2.2],
-        dir=[0.6, -0.4, -1.0],
-        specular=[0.1] * 3,
-        ambient=[0.0] * 3,
-        castshadow=False,
-    )
-
-
-def _add_room(spec: mujoco.MjSpec) -> None:
-    world = spec.worldbody
-    plane = mujoco.mjtGeom.mjGEOM_PLANE
-    solid = {"contype": arm.SCENE_BIT, "conaffinity": 0xF}
-    world.add_geom(name="floor", type=plane, pos=[0, 0, FLOOR_Z_M], size=[5, 5, 0.1], material="floor0", **solid)
-    back_x = REGION.front_x_m + REGION.depth_m + 0.03
-    world.add_geom(
-        name="wall",
-        type=plane,
-        pos=[back_x, 0, 0.9],
-        quat=[np.sqrt(0.5), 0, -np.sqrt(0.5), 0],
-        size=[2.0, 5, 0.1],
-        material="wall0",
-        **solid,
-    )
-    box = mujoco.mjtGeom.mjGEOM_BOX
-    world.add_geom(
-        name="pedestal",
-        type=box,
-        pos=[-0.02, 0, FLOOR_Z_M / 2],
-        size=[0.15, 0.14, -FLOOR_Z_M / 2 - 0.001],
-        rgba=[0.30, 0.31, 0.33, 1],
-        **solid,
-    )
-    camera = world.add_camera(name=THIRD_PERSON_CAMERA, pos=[-0.62, -1.10, 1.02], fovy=45.0)
-    camera.quat = surfaces.look_at(np.array([-0.62, -1.10, 1.02]), np.array([0.50, 0.02, 0.30]))
-
-
-def _add_bookcase(spec: mujoco.MjSpec, region: SearchRegion) -> None:
-    body = spec.worldbody.add_body(name=BOOKCASE)
-    front, depth, middle_y = region.front_x_m, region.depth_m, 0.5 * (region.y_min_m + region.y_max_m)
-    width = region.y_max_m - region.y_min_m
-    center_x = front + depth / 2
-    floors = [shelf.floor_z_m for shelf in region.compartments]
-    top = region.top_z_m
-    # Texture columns run along a box's local x: depth for boards and sides, width for the back panel.
-    for index, height in enumerate((*floors, top + BOARD_M)):
-        _panel(
-            body,
-            f"board{index}",
-            (center_x, middle_y, height - BOARD_M / 2),
-            (depth / 2, width / 2, BOARD_M / 2),
-            "shelf",
-        )
-    tall = (top + BOARD_M - FLOOR_Z_M) / 2
-    for name, side, angle in (
-        ("right", region.y_min_m - BOARD_M / 2, -np.pi / 2),
-        ("left", region.y_max_m + BOARD_M / 2, np.pi / 2),
-    ):
-        _panel(
-            body, name, (center_x, side, FLOOR_Z_M + tall), (depth / 2, tall, BOARD_M / 2), "side", ((1, 0, 0), angle)
-        )
-    inner = (top - region.floor_z_m + BOARD_M) / 2
-    turn = np.array([[0, 0, -1], [-1, 0, 0], [0, 1, 0]], dtype=float)
-    _panel(body, "back", (front + depth + 0.004, middle_y, top - inner), (width / 2, inner, 0.004), "back", turn)
-    plinth = (region.floor_z_m - BOARD_M - FLOOR_Z_M) / 2
-    _panel(body, "plinth", (front + 0.02, middle_y, FLOOR_Z_M + plinth), (width / 2, plinth, 0.01), "front", turn)
-
-
-def _panel(
-    body: mujoco.MjsBody,
-    name: str,
-    center: tuple[float, ...],
-    half: tuple[float, ...],
-    surface: str,
-    turn: tuple[tuple[int, int, int], float] | Float | None = None,
-) -> None:
-    quat = np.array([1.0, 0.0, 0.0, 0.0])
-    if isinstance(turn, np.ndarray):
-        mujoco.mju_mat2Quat(quat, turn.ravel())
-    elif turn is not None:
-        mujoco.mju_axisAngle2Quat(quat, np.array(turn[0], dtype=float), turn[1])
-    body.add_geom(
-        name=f"{BOOKCASE}_{name}",
-        type=mujoco.mjtGeom.mjGEOM_BOX,
-        pos=list(center),
-        size=list(half),
-        quat=quat,
-        material=f"{surface}0",
-        contype=arm.SCENE_BIT,
-        conaffinity=0xF,
-        friction=[0.8, 0.01, 0.0005],
-    )

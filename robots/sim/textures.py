@@ -117,6 +117,49 @@ def shade_shelves(image: Image, edges: tuple[float, ...], *, floor: float = 0.55
     return _clip(image * shade[:, None, None])
 
 
+def shade_sides(image: Image, *, corner: float = 0.72, reach: float = 0.22, across: bool = True) -> Image:
+    """Darken towards two opposite edges, as the corners of a narrow bay lie in shadow.
+
+    Args:
+        image: The surface.
+        corner: Brightness at the edges.
+        reach: Fraction of the length over which the shadow fades.
+        across: Darken the first and last columns; otherwise the first and last rows.
+    """
+    count = image.shape[1] if across else image.shape[0]
+    inward = np.minimum(np.linspace(0, 1, count), np.linspace(1, 0, count)) / reach
+    ramp = corner + (1.0 - corner) * np.minimum(inward, 1.0) ** 0.7
+    return _clip(image * (ramp[None, :, None] if across else ramp[:, None, None]))
+
+
+def framed(image: Image, *, border: float = 0.13) -> Image:
+    """Return a panel door: rails around a panel that lies a little deeper, with a bevel between them.
+
+    Args:
+        image: The wood.
+        border: Width of the rails, as a share of the shorter side.
+    """
+    rows, columns = np.indices(image.shape[:2])
+    height, width = image.shape[:2]
+    edge = np.minimum(np.minimum(rows, height - 1 - rows), np.minimum(columns, width - 1 - columns)) / min(
+        height, width
+    )
+    shade = np.where(edge < border, 1.0, 0.90)
+    shade[edge < 0.015] = 0.62
+    bevel = np.abs(edge - border) < 0.02
+    lit = (rows > height / 2) | (columns > width / 2)
+    shade[bevel] = np.where(lit, 1.02, 0.66)[bevel]
+    return _clip(image * shade[..., None])
+
+
+def woven(rng: np.random.Generator, color: tuple[int, ...], size: int = 128) -> Image:
+    """Return a coarse woven fabric, as a folding screen is covered with."""
+    u = np.sin(np.linspace(0, 40 * np.pi, size))
+    weave = np.where(np.add.outer(u, u) > 0, u[:, None], u[None, :])
+    shade = 0.86 + 0.08 * weave + 0.10 * (noise(rng, size, size, (9, 9)) - 0.5)
+    return _shaded(color, shade)
+
+
 def _shaded(color: tuple[int, ...], shade: Float) -> Image:
     return _clip(np.array(color, dtype=float) * shade[..., None])
 
