@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from search_policy.viewpoints import View
 
 if TYPE_CHECKING:
     from search_policy.networks import Actor
+    from search_policy.seen_map import SeenMap
 
 SHIPPED = Path(__file__).parent / "weights" / "bookshelf"
 
@@ -31,6 +32,15 @@ class Chooser(Protocol):
 
     def choose(self, state: AgentState) -> int:
         """Return the index of the next view. At least one entry of `state.mask` is True."""
+        ...
+
+
+@runtime_checkable
+class MapReader(Protocol):
+    """A chooser that plans on the seen-map itself; a search skill hands its map over when it is built."""
+
+    def read_map(self, seen_map: SeenMap) -> None:
+        """Take the map to read from now on; it must not be changed."""
         ...
 
 

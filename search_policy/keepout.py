@@ -14,7 +14,7 @@ import numpy as np
 from robots.errors import UsageError
 from robots.region import Compartment, Opening, SearchRegion
 from robots.types import Float, read_only
-from search_policy.geometry import pose_difference, rotation_of
+from search_policy.geometry import pose_difference
 
 _FAR_M = 10.0  # stands for "down to the ground" and "to the back wall"
 _SIDE_WALL_M = 0.04  # boards beside, above and behind the outermost compartments
@@ -126,14 +126,17 @@ class KeepOut:
 
 
 def poses_between(start: Float, end: Float, step_m: float) -> Float:
-    """Return poses at most `step_m` apart from one pose to another, ends included, turning evenly; (n, 4, 4)."""
+    """Return poses at most `step_m` apart between two poses, ends included, turning evenly, (n, 4, 4)."""
     shift, turn = pose_difference(start, end)
     steps = max(1, int(np.ceil((np.linalg.norm(shift) + 0.12 * np.linalg.norm(turn)) / step_m)))
+    share = np.linspace(0.0, 1.0, steps + 1)
+    angle = float(np.linalg.norm(turn))
+    x, y, z = turn / max(angle, 1e-12)
+    skew = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
+    sine, versine = np.sin(share * angle)[:, None, None], (1.0 - np.cos(share * angle))[:, None, None]
     poses = np.tile(np.eye(4), (steps + 1, 1, 1))
-    for index in range(steps + 1):
-        share = index / steps
-        poses[index, :3, :3] = rotation_of(turn * share) @ start[:3, :3]
-        poses[index, :3, 3] = start[:3, 3] + share * shift
+    poses[:, :3, :3] = (np.eye(3) + sine * skew + versine * (skew @ skew)) @ start[:3, :3]
+    poses[:, :3, 3] = start[:3, 3] + share[:, None] * shift
     return poses
 
 

@@ -1,4 +1,4 @@
-"""Drive the wrist camera to a pose with bounded twists, backing out of the bookcase first where needed."""
+"""Drive the wrist camera to a pose with bounded twists, around drawers and doors, backing out first where needed."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from enum import StrEnum
 
 import numpy as np
 
-from robots.region import SearchRegion
+from robots.region import Opening, SearchRegion
 from robots.types import Float, Observation
 from search_policy.geometry import pose_difference
+from search_policy.route import Router
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,11 @@ class MoverConfig:
     settle_rad: float = 0.2
     # Finger tips deeper than this in front of the opening (negative: inside) are pulled back first [m]
     tip_margin_m: float = 0.03
+    # Via poses out of the arm's reach that are replaced by others before the mover gives up
+    vias: int = 3
+    # Distance and angle at which a via pose counts as passed [m] [rad]
+    pass_m: float = 0.05
+    pass_rad: float = 0.25
 
 
 class MoverState(StrEnum):
@@ -47,10 +53,12 @@ class MoverState(StrEnum):
 
 
 class Mover:
-    """Moves the camera along a straight line at bounded speed and acceleration. The robot solves the joint motion.
+    """Moves the camera at bounded speed and acceleration. The robot solves the joint motion.
+
+    The way is straight where the hand stays clear of the furniture, and leads over via poses elsewhere.
 
     Args:
-        region: The bookcase to keep out of.
+        region: The furniture to keep out of.
         config: Limits.
         control_hz: Rate at which `twist` is called.
         camera: Name of the camera that is moved.
@@ -61,11 +69,14 @@ class Mover:
         self._config = config
         self._dt_s = 1.0 / control_hz
         self._camera = camera
+        self._router = Router.of(region)
         self.stop()
 
     def stop(self) -> None:
         """Forget target and speed: the next motion starts from rest."""
         self._target: Float | None = None
+        self._via: Float | None = None
+        self._unreachable: list[Float] = []
         self._velocity: Float = np.zeros(6)
         self._best = math.inf
         self._idle = 0
@@ -73,7 +84,7 @@ class Mover:
 
     def start(self, camera_to_world: Float) -> None:
         """Set a new target pose, (4, 4); the present speed is kept, so consecutive motions blend."""
-        self._target = camera_to_world
+        self._target, self._via, self._unreachable = camera_to_world, None, []
         self._best = math.inf
         self._idle = 0
         self.state = MoverState.MOVING
@@ -83,23 +94,55 @@ class Mover:
         if self._target is None:
             return self._ramp(np.zeros(6), observation)
         current = observation.camera_to_world[self._camera]
-        shift, turn = pose_difference(current, self._target)
+        goal = self._next(current)
+        shift, turn = pose_difference(current, self._target if goal is None else goal)
         distance, angle = float(np.linalg.norm(shift)), float(np.linalg.norm(turn))
-        self._judge(distance, angle)
-        if self._must_back_out(observation, shift):
-            return self._ramp(np.array([-self._config.linear_m_s * 0.6, 0, 0, 0, 0, 0]), observation)
+        self._judge(distance, angle, last=goal is self._target)
+        if goal is None or self._must_back_out(observation, shift):
+            return self._ramp(self._outwards(observation), observation)
         return self._ramp(self._wanted(shift, turn, distance, angle), observation)
 
-    def _judge(self, distance: float, angle: float) -> None:
+    def _next(self, current: Float) -> Float | None:
+        """Return the pose to head for: the target or, where the way is not clear, a via pose; None without one."""
+        assert self._target is not None
+        if self._via is self._target:
+            return self._target
+        on_the_way = self._via is not None and not self._passed(current)
+        if on_the_way and not self._router.keep_out.is_clear(current, self._target):
+            return self._via
+        via = self._router.via(current, self._target, self._unreachable)
+        if via is not None:
+            self._via, self._best = via, math.inf
+        return via
+
+    def _passed(self, current: Float) -> bool:
+        assert self._via is not None
+        shift, turn = pose_difference(current, self._via)
         config = self._config
-        if distance < config.arrive_m and angle < config.arrive_rad:
+        return bool(np.linalg.norm(shift) < config.pass_m and np.linalg.norm(turn) < config.pass_rad)
+
+    def _outwards(self, observation: Observation) -> Float:
+        """Return the way out of what the hand is in, (6,): upwards out of a drawer, else back towards the robot."""
+        speed = 0.6 * self._config.linear_m_s
+        tip = observation.gripper_to_world[:3, 3]
+        drawer = any(c.opening is Opening.TOP and c.holds(tip, slack_m=0.05) for c in self._region.compartments)
+        return np.array([0, 0, speed, 0, 0, 0]) if drawer else np.array([-speed, 0, 0, 0, 0, 0])
+
+    def _judge(self, distance: float, angle: float, *, last: bool) -> None:
+        config = self._config
+        if last and distance < config.arrive_m and angle < config.arrive_rad:
             self.state = MoverState.ARRIVED
             return
         remaining = distance + 0.3 * angle
         self._idle = 0 if remaining < self._best - 0.002 else self._idle + 1
         self._best = min(self._best, remaining)
-        if self._idle >= config.stuck_steps:
-            settled = distance < config.settle_m and angle < config.settle_rad
+        if self._idle < config.stuck_steps:
+            return
+        if not last and self._via is not None and len(self._unreachable) < config.vias:
+            self._unreachable.append(self._via)
+            self._via, self._idle = None, 0
+        else:
+            settled = last and distance < config.settle_m and angle < config.settle_rad
             self.state = MoverState.ARRIVED if settled else MoverState.STUCK
 
     def _must_back_out(self, observation: Observation, shift: Float) -> bool:

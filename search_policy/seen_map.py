@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from robots.errors import UsageError
 from robots.region import SearchRegion
 from robots.types import CameraIntrinsics, DetectionFrame, Float
+from search_policy.evidence import Evidence, EvidenceConfig
 from search_policy.geometry import ray_of
 from search_policy.sightline import Openings, compartment_of, place_of
 from search_policy.viewpoints import View
@@ -37,6 +39,8 @@ class SeenMapConfig:
     side_tangent: float = 0.25
     # Control steps after which a look is as good as forgotten, in the `age` channel
     forget_steps: float = 150.0
+    # What a look says about where the target is not
+    evidence: EvidenceConfig = dataclasses.field(default_factory=EvidenceConfig)
 
 
 class SeenMap:
@@ -51,12 +55,20 @@ class SeenMap:
         camera: Intrinsics of the camera that looks.
         views: Candidate views, for their features.
         config: Resolution.
+
+    Attributes:
+        region: Where to look.
+        views: Candidate views.
+        evidence: The looks so far.
+        camera_to_world: Where the camera was last, (4, 4).
     """
 
     def __init__(
         self, region: SearchRegion, camera: CameraIntrinsics, views: Sequence[View], config: SeenMapConfig
     ) -> None:
-        self._region = region
+        self.region = self._region = region
+        self.views = tuple(views)
+        self.camera_to_world: Float = views[0].camera_to_world
         self._camera = camera
         self._config = config
         self._shape = (len(region.compartments), config.columns)
@@ -64,6 +76,10 @@ class SeenMap:
         per_cell = len(_DEPTHS) * len(_HEIGHTS)
         self._owner = np.repeat(np.arange(self._shape[0]), config.columns * per_cell)
         self._openings = Openings(region, self._owner, self._points)
+        near, deep = config.evidence.visible_front, config.evidence.visible_back
+        depth = np.tile(np.repeat(_DEPTHS, len(_HEIGHTS)), len(self._points) // per_cell)
+        visible = np.where(depth > 0.5, deep, near)
+        self.evidence = Evidence(visible, config.side_tangent, config.evidence)
         self._static = _static_features(region, views)
         self._positions = np.stack([view.camera_to_world[:3, 3] for view in views])
         sights = [self._sight(view.camera_to_world) for view in views]
@@ -86,6 +102,7 @@ class SeenMap:
         self._score = np.zeros(self._shape)
         self._belief = np.ones(self._shape)
         self._step = 0
+        self.evidence.reset()
         self.close(closed)
 
     def close(self, closed: Collection[str]) -> None:
@@ -122,12 +139,14 @@ class SeenMap:
             frame_pose: Where the camera was when `frame` was captured, (4, 4).
         """
         self._step += 1
+        self.camera_to_world = camera_to_world
         seen, quality, sideways = self._sight(camera_to_world)
         seen &= self._open
         self._seen[0][seen] = 1.0
         self._seen[1][seen & (sideways > self._config.side_tangent)] = 1.0
         self._seen[2][seen & (sideways < -self._config.side_tangent)] = 1.0
         self._last[seen] = self._step
+        self.evidence.add(seen, quality, sideways)
         np.maximum(self._quality, np.where(seen, quality, 0.0), out=self._quality)
         if frame is not None and frame_pose is not None:
             self._add_scores(frame, frame_pose)
@@ -185,10 +204,41 @@ class SeenMap:
             self._belief[cell] *= _REJECTED
             self._score[cell] *= _REJECTED
 
-    @property
-    def belief(self) -> Float:
-        """Weight of every cell after rejections, (compartments, columns) in (0, 1]."""
-        return self._belief.copy()
+    def point_weights(self, prior: Float | None = None) -> Float:
+        """Return how likely the target is at every point before any look; rejections are taken in, (n,), sum 1.
+
+        What is shut has no weight, as long as anything is open.
+
+        Args:
+            prior: Weight of every cell, (compartments, any number of columns), not negative; None is uniform.
+
+        Raises:
+            UsageError: The prior's shape does not fit, or it holds negative values.
+        """
+        cells = self._belief * self._prior_of(prior)
+        points = np.repeat(cells.ravel(), len(self._points) // cells.size)
+        open_points = points * self._open
+        weights = open_points if open_points.sum() > 0.0 else points
+        return weights / weights.sum()
+
+    def look_worth(self) -> tuple[Float, NDArray[np.int64]]:
+        """Return the chance that a look from each view finds a target at each point, and the side, (v, n) each."""
+        worth = self.evidence.worth(self._view_quality) * self._view_seen
+        return worth, self.evidence.side_of(self._view_slope)
+
+    def _prior_of(self, prior: Float | None) -> Float:
+        """Return the prior at the map's own number of columns, (compartments, columns)."""
+        if prior is None:
+            return np.ones(self._shape)
+        given = np.asarray(prior, dtype=np.float64)
+        if given.ndim != 2 or given.shape[0] != self._shape[0] or given.shape[1] < 1 or not (given >= 0.0).all():
+            raise UsageError(f"search prior: needs weights of shape ({self._shape[0]}, columns), none negative.")
+        if given.sum() <= 0.0:
+            return np.ones(self._shape)
+        own, other = self._shape[1], given.shape[1]
+        # Both resolutions divide a compartment evenly: share out each given column over the finest common grid.
+        fine = np.repeat(given / own, own, axis=1)
+        return fine.reshape(self._shape[0], own, other).sum(axis=2)
 
     def _age(self) -> Float:
         return 1.0 - np.exp((self._last - self._step) / self._config.forget_steps)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from robots.errors import UsageError
-from robots.region import SearchRegion
+from robots.region import Opening, SearchRegion
 from robots.types import (
     Action,
     ActionSpace,
@@ -24,10 +24,13 @@ from robots.types import (
     Task,
 )
 from search_policy.geometry import look_at_off_axis, ray_of
+from search_policy.keepout import KeepOut
 from search_policy.mover import Mover, MoverConfig
-from search_policy.viewpoints import ViewConfig, camera_box
+from search_policy.sightline import place_of
+from search_policy.viewpoints import ViewConfig, camera_box, cleared_pose
 
 _POSES_KEPT = 32
+_BEFORE, _ABOVE = np.array([-1.0, 0.0, 0.15]), np.array([-0.55, 0.0, 0.85])  # where a compartment is best looked into
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +72,11 @@ class FixationConfig:
 class FixationSkill:
     """Satisfies `handoff.interfaces.Skill`: DONE when fixated, FAILED when the target was lost.
 
-    A missed frame keeps the last bearing. The camera never leaves the box in front of the bookcase.
+    A missed frame keeps the last bearing. The camera never leaves the box in front of the furniture, and the hand keeps
+    clear of drawers and doors; what stands in a drawer is looked at from above.
 
     Args:
-        region: The bookcase.
+        region: Where the target may be.
         intrinsics: Of the wrist camera.
         config: Goal of the servo.
         control_hz: Rate at which `propose` is called.
@@ -94,6 +98,7 @@ class FixationSkill:
         self._camera = camera
         self._slack = self.config.release * self.config.tolerance
         self._box = camera_box(region, self.config.views)
+        self._keep_out = KeepOut.of(region)
         self._mover = Mover(region, self.config.mover, control_hz=control_hz, camera=camera)
         self._epoch: int | None = None
         self._seq = 0
@@ -137,7 +142,7 @@ class FixationSkill:
         self._frame_id: int | None = None
         self._steps = self._missed = self._held = 0
         self._size = 0.0
-        self._resting = False
+        self._resting = self._from_above = False
         self._poses: OrderedDict[int, Float] = OrderedDict()
         self._health = SkillHealth(SkillState.WARMING, "no detection yet")
 
@@ -177,17 +182,26 @@ class FixationSkill:
             self._health = SkillHealth(SkillState.READY, "target missed")
 
     def _track(self, detection: Detection, frame: DetectionFrame) -> None:
-        """Estimate where the target is: on the bearing of its box, half way into the bookcase."""
+        """Estimate where the target is: on the bearing of its box, half way into its compartment."""
         pose = self._poses[frame.capture_id]
         scale = frame.height_px / self._intrinsics.height_px
         camera = CameraIntrinsics(frame.width_px, frame.height_px, self._intrinsics.focal_px * scale)
         ray = ray_of(detection.center_px, pose, camera)
-        depth = (self._region.front_x_m + 0.5 * self._region.depth_m - pose[0, 3]) / max(float(ray[0]), 0.3)
-        seen = pose[:3, 3] + ray * max(depth, 0.1)
+        place = place_of(self._region, pose[:3, 3], ray, depth=0.5)
+        self._from_above = place is not None and self._in_drawer(place)
+        if place is not None and self._from_above:
+            seen = place
+        else:
+            depth = (self._region.front_x_m + 0.5 * self._region.depth_m - pose[0, 3]) / max(float(ray[0]), 0.3)
+            seen = pose[:3, 3] + ray * max(depth, 0.1)
         old = self._target
         self._target = seen if old is None else old + self.config.smoothing * (seen - old)
         left, top, right, bottom = detection.box_xyxy_px
         self._size = max(right - left, bottom - top) / frame.height_px
+
+    def _in_drawer(self, place: Float) -> bool:
+        drawers = (c for c in self._region.compartments if c.opening is Opening.TOP)
+        return any(drawer.holds(place, slack_m=0.03) for drawer in drawers)
 
     def _offset(self, detection: Detection, frame: DetectionFrame) -> float:
         """Return the distance of the box's centre from where it is to be, as a fraction of the image height."""
@@ -219,6 +233,8 @@ class FixationSkill:
             wanted = min(distance, wanted * 1.25)
         if self._size > self.config.size_range[1]:
             wanted = distance * 1.2
-        facing = 0.6 * offset / max(distance, 1e-6) + 0.4 * np.array([-1.0, 0.0, 0.15])
+        square_on = _ABOVE if self._from_above else _BEFORE
+        facing = 0.6 * offset / max(distance, 1e-6) + 0.4 * square_on
         goal = self._box.clip(self._target + facing / np.linalg.norm(facing) * wanted)
+        goal = cleared_pose(goal, self._target, self._box, self._keep_out)[:3, 3]
         return look_at_off_axis(goal, self._target, self.config.fixation_uv, self._intrinsics)

@@ -1,8 +1,9 @@
-"""The search skill: choose a view, drive there, remember what was seen, until every view has been visited."""
+"""The search skill: choose a view, drive there, remember what was seen and rejected, until all views are visited."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -23,13 +24,15 @@ from robots.types import (
     SkillState,
     Task,
 )
-from search_policy.choosers import Chooser
+from search_policy.choosers import Chooser, MapReader
 from search_policy.mover import Mover, MoverConfig, MoverState
 from search_policy.observations import AgentState, downsample, proprioception
 from search_policy.seen_map import SeenMap, SeenMapConfig
-from search_policy.viewpoints import ViewConfig, candidate_views
+from search_policy.viewpoints import View, ViewConfig, candidate_views
 
 _POSES_KEPT = 32
+_CANDIDATE_STEPS = 6
+_CANDIDATE_SCORE = 0.3  # a weaker detection does not end a lease of the search
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,9 @@ class Decision:
 class SearchSkill:
     """Satisfies `handoff.interfaces.Skill`. Seen-map and visited views last from `reset` to `reset`, across handoffs.
 
+    Searched and rejected places are remembered: a lease that ends on a detection and comes back means that a closer
+    look, or a grasp, failed there; the place's weight in the seen-map then drops, though never to zero.
+
     Args:
         chooser: Chooses the next view.
         region: Where to look.
@@ -78,6 +84,7 @@ class SearchSkill:
         control_hz: Rate at which `propose` is called.
         camera: Name of the wrist camera in `Observation.images`.
         seed: Seed of the chooser's randomness; every episode draws its own stream from it.
+        views: Views to choose among instead of the region's candidate views.
     """
 
     def __init__(
@@ -90,15 +97,19 @@ class SearchSkill:
         control_hz: float = 15.0,
         camera: str = "wrist",
         seed: int = 0,
+        views: Sequence[View] | None = None,
     ) -> None:
         self.config = config or SearchConfig()
-        self.views = candidate_views(region, self.config.views)
+        self.views = tuple(views) if views is not None else candidate_views(region, self.config.views)
         self.seen_map = SeenMap(region, intrinsics, self.views, self.config.seen_map)
         self._chooser = chooser
         self._region = region
         self._camera = camera
         self._mover = Mover(region, self.config.mover, control_hz=control_hz, camera=camera)
+        if isinstance(chooser, MapReader):
+            chooser.read_map(self.seen_map)
         self._rng = np.random.default_rng(seed)
+        self._closed: tuple[str, ...] = ()
         self._current = -1
         self._rest = self._seq = self._step = 0
         self._begin()
@@ -112,6 +123,15 @@ class SearchSkill:
     def visits(self) -> NDArray[np.int64]:
         """Completed or given-up visits of each view in this episode, (v,)."""
         return self._visits.copy()
+
+    def close(self, closed: Collection[str]) -> None:
+        """Take in which doors and drawers are shut, also for the episodes to come; see `SeenMap.close`.
+
+        Raises:
+            UsageError: The region has no such closure.
+        """
+        self._closed = tuple(closed)
+        self.seen_map.close(self._closed)
 
     def reset(self, task: Task) -> None:
         """Forget the last episode. The skill does not use the task: the detector knows what is looked for."""
@@ -156,11 +176,13 @@ class SearchSkill:
 
     def _begin(self) -> None:
         self._chooser.reset(np.random.default_rng(self._rng.integers(2**63)))
-        self.seen_map.reset()
+        self.seen_map.reset(self._closed)
         self._mover.stop()
         self._visits = np.zeros(len(self.views), dtype=np.int64)
         self._current, self._rest, self._seq, self._step = -1, 0, 0, 0
         self._epoch: int | None = None
+        self._candidate: Float | None = None
+        self._candidate_step = 0
         self._captured: int | None = None
         self._poses: OrderedDict[int, Float] = OrderedDict()
         self._decision: Decision | None = None
@@ -170,6 +192,9 @@ class SearchSkill:
         """A new epoch starts from rest: somebody else may have moved the arm."""
         if lease.epoch == self._epoch:
             return
+        if self._epoch is not None and self._candidate is not None:
+            self.seen_map.reject(self._candidate)
+        self._candidate = None
         self._epoch, self._seq, self._rest = lease.epoch, 0, 0
         self._mover.stop()
         if self._current >= 0:
@@ -186,6 +211,19 @@ class SearchSkill:
             self._poses.popitem(last=False)
         frame_pose = None if frame is None else self._poses.get(frame.capture_id)
         self.seen_map.update(pose, frame, frame_pose)
+        if frame is not None and frame_pose is not None:
+            self._note_candidate(frame, frame_pose)
+
+    def _note_candidate(self, frame: DetectionFrame, frame_pose: Float) -> None:
+        """Remember the place of the newest strong detection: if this lease ends soon, it ends because of that."""
+        best = frame.best
+        if best is not None and best.score >= _CANDIDATE_SCORE:
+            self._candidate, self._candidate_step = (
+                self.seen_map.place_of(best.center_px, frame, frame_pose),
+                self._step,
+            )
+        elif self._step - self._candidate_step > _CANDIDATE_STEPS:
+            self._candidate = None
 
     def _rested(self) -> bool:
         if self._current < 0:
