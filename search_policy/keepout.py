@@ -56,10 +56,12 @@ class KeepOutConfig:
     hand: tuple[Sphere, ...] = HAND
     # Air that a planned motion leaves between hand and furniture [m]
     margin_m: float = 0.02
-    # Walls of a drawer around its inside [m]
-    drawer_wall_m: float = 0.018
-    # How far a drawer's front reaches above its rim [m]
-    drawer_lip_m: float = 0.025
+    # Sides of a drawer, and how far its front is wider than its inside [m]
+    drawer_wall_m: float = 0.022
+    # How far a drawer's front may reach above its rim [m]
+    drawer_lip_m: float = 0.012
+    # How far handles, shut doors and screens reach out in front of the face of furniture that has closures [m]
+    handle_m: float = 0.085
     # Room that an open door's leaf takes on the inner side of its hinge [m]
     leaf_m: float = 0.03
     # Step between the poses of a motion that are checked [m]
@@ -96,7 +98,7 @@ class KeepOut:
     def of(cls, region: SearchRegion, config: KeepOutConfig | None = None) -> KeepOut:
         """Return what the furniture of a region keeps the hand out of."""
         config = config or KeepOutConfig()
-        boxes = [_body(region)]
+        boxes = [_body(region, config)]
         for compartment in region.compartments:
             if compartment.opening is Opening.TOP:
                 boxes.append(_drawer(compartment, region, config))
@@ -140,16 +142,17 @@ def poses_between(start: Float, end: Float, step_m: float) -> Float:
     return poses
 
 
-def _body(region: SearchRegion) -> tuple[Float, Float]:
-    """The furniture itself, from its face backwards."""
-    low = (region.front_x_m, region.y_min_m - _SIDE_WALL_M, -_FAR_M)
+def _body(region: SearchRegion, config: KeepOutConfig) -> tuple[Float, Float]:
+    """The furniture itself, from its face backwards, and what may stick out of the face."""
+    out = config.handle_m if any(c.closure for c in region.compartments) else 0.0
+    low = (region.front_x_m - out, region.y_min_m - _SIDE_WALL_M, -_FAR_M)
     return np.array(low), np.array([_FAR_M, region.y_max_m + _SIDE_WALL_M, region.top_z_m + _SIDE_WALL_M])
 
 
 def _drawer(drawer: Compartment, region: SearchRegion, config: KeepOutConfig) -> tuple[Float, Float]:
     """A pulled-out drawer with its walls, down to the ground."""
     wall = config.drawer_wall_m
-    low = (drawer.front_x_m - wall, drawer.y_min_m - wall, -_FAR_M)
+    low = (drawer.front_x_m - (config.handle_m if drawer.closure else wall), drawer.y_min_m - wall, -_FAR_M)
     back = max(region.front_x_m, drawer.front_x_m + drawer.depth_m)
     return np.array(low), np.array([back, drawer.y_max_m + wall, drawer.top_z_m + config.drawer_lip_m])
 
