@@ -11,7 +11,9 @@ from handoff.commands.field import slowed
 from handoff.commands.run import RunOptions
 from handoff.controller import AuthorityConfig
 from robots.errors import UsageError
+from robots.region import SearchRegion
 from robots.sim.furniture import FURNITURE
+from robots.sim.layout import sample_episode
 from robots.types import Observation, SkillState
 from tests import robot_doubles
 from tests.robot_doubles import ARM_XML, JOINTS, LerobotDouble, profile_values
@@ -177,3 +179,36 @@ def test_being_asked_to_prepare_means_found():
     assert skill.prepare(seen, Lease(Holder.VLA, 3)) is False
     assert skill.found
     assert skill.propose(seen, None, Lease(Holder.VLA, 3)) is None
+
+
+def test_the_simulated_arm_rehearses_the_way_of_a_real_one(tmp_path, capsys):
+    """Through LeRobot, the adapter, its limits and the loop, from the dry run to motion."""
+    words = ["--robot.type=baton_sim", "--robot.discover_packages_path=robots.lerobot_plugin", "--target=pineapple"]
+    words += ["--region=configs/regions/bookcase.yaml", "--method=coverage+handoff", "--search_only", "--seconds=1"]
+    for extra, mode in (("--dry-run", "nothing is written"), ("--speed=1", "MOVES THE ARM at 1 ")):
+        assert cli.main(["run", *words, extra, f"--out={tmp_path / extra}"]) == 0
+        out = capsys.readouterr().out
+        assert mode in out
+        assert "rejected 0" in out
+        assert "frozen 0, black 0, stale 0" in out
+
+
+def test_the_rehearsals_profile_describes_the_simulated_arm():
+    from pathlib import Path
+
+    from robots.real import load_profile
+    from robots.real.kinematics import SerialArm
+    from robots.sim.mujoco_robot import MujocoRobot, SimConfig
+
+    profile = load_profile(Path("baton_sim"))
+    robot = MujocoRobot(SimConfig(wrist_px=(168, 168)), lambda: 0.0)
+    robot.reset(sample_episode("bookshelf_pineapple", 100_000))
+    with robot:
+        seen = robot.get_observation()
+    gripper = SerialArm(profile.model).forward(seen.joint_positions_rad)
+    assert gripper == pytest.approx(seen.gripper_to_world, abs=1e-5)
+    assert gripper @ profile.cameras["wrist"].pose.matrix() == pytest.approx(seen.camera_to_world["wrist"], abs=1e-5)
+    intrinsics = robot.description.cameras["wrist"]
+    assert profile.cameras["wrist"].focal_px == pytest.approx(intrinsics.focal_px, abs=0.01)
+    region = SearchRegion.from_dict(yaml.safe_load(Path("configs/regions/bookcase.yaml").read_text()))
+    assert region == FURNITURE["bookcase"].region
