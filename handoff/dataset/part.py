@@ -56,6 +56,8 @@ class PartWriter:
         from lerobot.datasets.lerobot_dataset import LeRobotDataset
 
         folder.mkdir(parents=True, exist_ok=True)
+        for stale in folder.glob(f"{STAGE_PREFIX}{name}-{'[0-9a-f]' * 8}"):
+            shutil.rmtree(stale, ignore_errors=True)  # an earlier attempt that was killed
         self._target = folder / name
         self._stage = folder / f"{STAGE_PREFIX}{name}-{uuid.uuid4().hex[:8]}"
         # Frames are kept as PNG until the episode ends: LeRobot's streaming encoder drops frames when it falls behind,
