@@ -59,7 +59,7 @@ def baton_part(journal: pathlib.Path, name: str, layout: DatasetLayout, px: int,
     recorder.raise_failure()
 
 
-def lerobot_dataset(root: pathlib.Path, layout: DatasetLayout) -> Any:
+def lerobot_dataset(root: pathlib.Path, layout: DatasetLayout) -> Any:  # noqa: ANN401
     """Create a dataset, or resume it."""
     from lerobot.datasets.lerobot_dataset import LeRobotDataset
 
@@ -76,7 +76,7 @@ def lerobot_dataset(root: pathlib.Path, layout: DatasetLayout) -> Any:
     )
 
 
-def save(dataset: Any, rows: list[Row]) -> None:
+def save(dataset: Any, rows: list[Row]) -> None:  # noqa: ANN401
     """Write one episode with LeRobot."""
     for row in rows:
         dataset.add_frame({**row, "task": TASK.instruction})
