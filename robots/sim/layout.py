@@ -10,7 +10,7 @@ import numpy as np
 from robots.region import SearchRegion
 from robots.sim.appearance import Appearance
 from robots.sim.episode import EpisodeSpec, ObjectSpec, Variant
-from robots.sim.objects import CLASSES, ObjectClass
+from robots.sim.objects import CLASSES, CLUTTER, ObjectClass
 from robots.sim.randomization import Randomization, find_randomization
 from robots.sim.randomize import appearance_rng, randomize
 from robots.sim.rearrange import CORRIDOR_HALF_M
@@ -111,7 +111,7 @@ def _add_clutter(
     """Fill the shelves, unevenly, up to 10 to 16 things besides the target. The other target may be among them."""
     density = rng.permutation([0.5, 0.32, 0.18])
     wanted = int(rng.integers(10, 17)) + 1
-    pool = [(kind, index) for kind in CLASSES.values() for index in range(kind.copies) if kind.name != target]
+    pool = [(kind, index) for kind in CLUTTER for index in range(kind.copies) if kind.name != target]
     for choice in rng.permutation(len(pool)):
         kind, index = pool[int(choice)]
         rival = kind.name in _TARGETS and rng.random() < 1.0 - RIVAL_SHARE

@@ -83,7 +83,7 @@ def _filled(spec: EpisodeSpec, wanted: int, home: Compartment | None, stream: St
     unused = [
         (kind, f"{kind.name}_{index}")
         for kind in CLASSES.values()
-        if kind.name not in targets
+        if kind.clutter and kind.name not in targets
         for index in range(kind.copies)
         if f"{kind.name}_{index}" not in {item.name for item in spec.objects}
     ]
