@@ -21,7 +21,7 @@ from robots.sim.experts.world import ExpertWorld
 from robots.sim.layout import sample_episode
 from robots.sim.mujoco_robot import MujocoRobot, SimConfig
 from robots.sim.privileged import PrivilegedView
-from robots.sim.tasks import TASKS
+from robots.sim.tasks import TASKS, scene_of
 from robots.types import Action, ActionSpace
 
 FIRST_SEED = 100_000
@@ -91,10 +91,11 @@ def main() -> int:
     parser.add_argument("--first-seed", type=int, default=FIRST_SEED, help="seed of the first layout")
     options = parser.parse_args()
     world, rows = ExpertWorld(dt_s=1 / 15), []
-    with MujocoRobot(SimConfig(wrist_px=(224, 224)), time.monotonic) as robot:
-        for task in TASKS:
-            seeds = range(options.first_seed, options.first_seed + options.episodes)
+    seeds = range(options.first_seed, options.first_seed + options.episodes)
+    for task in TASKS:
+        with MujocoRobot(SimConfig(wrist_px=(224, 224), scene=scene_of(task)), time.monotonic) as robot:
             rows += rows_of(task, [attempt(world, robot, task, seed) for seed in seeds])
+            robot.close()
     publish(rows, options.json)
     return 0
 

@@ -129,13 +129,14 @@ def _check(spec: EpisodeSpec) -> None:
 
 
 def _check_objects(spec: EpisodeSpec) -> None:
-    from robots.sim.objects import CLASSES
+    from robots.sim.objects import classes_of
 
+    classes = classes_of(spec.scene)
     names = [item.name for item in spec.objects]
     if len(set(names)) != len(names):
         raise SpecError("episode.objects: names must be unique.")
     for item in spec.objects:
-        valid = CLASSES.get(item.kind)
+        valid = classes.get(item.kind)
         if valid is None or item.name not in {f"{item.kind}_{index}" for index in range(valid.copies)}:
             raise SpecError(f"episode.objects: the scene has no object {item.name!r} of class {item.kind!r}.")
         if not 0.5 <= item.scale <= 2.0:

@@ -130,7 +130,20 @@ COMPLEX = Furniture(
     "complex", _CABINET_REGION, (*_CABINET_PARTS, Part("screen", PartKind.SCREEN, "shelf0_center", -0.06, 0.06))
 )
 
-FURNITURE: dict[str, Furniture] = {scene.name: scene for scene in (BOOKCASE, CABINET, COMPLEX)}
+# What the small arm reaches around itself on its table: both sides and the front, the arm's own place left out.
+KOCH = Furniture(
+    "koch",
+    SearchRegion(
+        (
+            Compartment("table_right", -0.08, 0.27, -0.20, -0.06, 0.0, 0.10, Opening.TOP),
+            Compartment("table_front", 0.08, 0.11, -0.06, 0.06, 0.0, 0.10, Opening.TOP),
+            Compartment("table_left", -0.08, 0.27, 0.06, 0.20, 0.0, 0.10, Opening.TOP),
+        )
+    ),
+    arm="koch",
+)
+
+FURNITURE: dict[str, Furniture] = {scene.name: scene for scene in (BOOKCASE, CABINET, COMPLEX, KOCH)}
 
 
 def find_furniture(name: str) -> Furniture:

@@ -10,6 +10,7 @@ import numpy as np
 from robots.region import SearchRegion
 from robots.sim.appearance import Appearance
 from robots.sim.episode import EpisodeSpec, ObjectSpec, Variant
+from robots.sim.layout_table import sample_lift
 from robots.sim.objects import CLASSES, CLUTTER, ObjectClass
 from robots.sim.randomization import Randomization, find_randomization
 from robots.sim.randomize import appearance_rng, randomize
@@ -65,6 +66,9 @@ def sample_episode(
         SpecError: The randomisation's file holds something else.
     """
     chosen = find_task(task)
+    if scene_of(task) == "koch":
+        variant = Variant.ABSENT if absent else Variant.STANDARD
+        return sample_lift(seed, variant, find_randomization(randomization))
     rng = np.random.default_rng([seed, sorted(TASKS).index(task)])
     objects = _sample_objects(rng, chosen.target)
     spec = EpisodeSpec(

@@ -14,7 +14,7 @@ import numpy as np
 
 from robots.region import Compartment, Opening, SearchRegion
 from robots.sim.episode import EpisodeSpec, ObjectSpec
-from robots.sim.objects import CLASSES, ObjectClass
+from robots.sim.objects import ObjectClass, classes_of, find_class
 from robots.sim.tasks import TASKS
 
 GAP_M = 0.004  # air between two objects after a change; the layout leaves at least as much
@@ -82,7 +82,7 @@ def _filled(spec: EpisodeSpec, wanted: int, home: Compartment | None, stream: St
     targets = {task.target for task in TASKS.values()}
     unused = [
         (kind, f"{kind.name}_{index}")
-        for kind in CLASSES.values()
+        for kind in classes_of(spec.scene).values()
         if kind.clutter and kind.name not in targets
         for index in range(kind.copies)
         if f"{kind.name}_{index}" not in {item.name for item in spec.objects}
@@ -118,7 +118,7 @@ def _fits(spec: EpisodeSpec, item: ObjectSpec, objects: Sequence[ObjectSpec]) ->
     inside = (
         radius + WALL_GAP_M <= x - shelf.front_x_m <= shelf.depth_m - radius - WALL_GAP_M
         and shelf.y_min_m + radius + WALL_GAP_M <= y <= shelf.y_max_m - radius - WALL_GAP_M
-        and CLASSES[item.kind].height_m * TALLEST * item.scale <= shelf.clearance_m
+        and find_class(item.kind).height_m * TALLEST * item.scale <= shelf.clearance_m
     )
     apart = all(
         other.name == item.name
@@ -156,7 +156,7 @@ def _blocks(target: ObjectSpec, item: ObjectSpec) -> bool:
 
 def radius_of(item: ObjectSpec) -> float:
     """Return the radius of the circle that an object takes up [m]."""
-    return CLASSES[item.kind].radius_m * item.scale
+    return find_class(item.kind).radius_m * item.scale
 
 
 def _shifted(item: ObjectSpec, x_m: float, y_m: float) -> ObjectSpec:

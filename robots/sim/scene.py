@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import mujoco
 import numpy as np
 
-from robots.sim import arm, cabinetry, carcass, room, surfaces
+from robots.sim import arm, cabinetry, carcass, koch, room, surfaces, table
 from robots.sim.episode import EpisodeSpec, ObjectSpec, PartState
 from robots.sim.furniture import BOOKCASE as BOOKCASE_FURNITURE
 from robots.sim.furniture import Furniture, PartKind, find_furniture
-from robots.sim.objects import CLASSES, TINTED, add_object
+from robots.sim.objects import TINTED, add_object, classes_of
 from robots.sim.room import FLOOR_Z_M, THIRD_PERSON_CAMERA
 from robots.types import Float
 
@@ -79,6 +79,7 @@ BUILDERS: Mapping[str, Builder] = {
     "bookcase": Builder(_furnish_bookcase, arm.add_arm),
     "cabinet": _CABINET,
     "complex": _CABINET,
+    "koch": Builder(table.furnish, koch.add_arm),
 }
 
 
@@ -99,7 +100,7 @@ def build_scene(name: str = "bookcase", *, timestep_s: float) -> Scene:
     builder.furnish(spec, furniture)
     names = [
         add_object(spec, kind, index, _parking_m(row, index))
-        for row, kind in enumerate(CLASSES.values())
+        for row, kind in enumerate(classes_of(name).values())
         for index in range(kind.copies)
     ]
     builder.mount_arm(spec)
@@ -118,7 +119,7 @@ def arrange(scene: Scene, spec: EpisodeSpec) -> None:
     model = scene.model
     for name in _SCALED:
         getattr(model, name)[:] = scene.nominal[name]
-    for row, kind in enumerate(CLASSES.values()):
+    for row, kind in enumerate(classes_of(scene.furniture.name).values()):
         for index in range(kind.copies):
             address = model.joint(f"{kind.name}_{index}").qposadr[0]
             model.qpos0[address : address + 7] = (*_parking_m(row, index), 1.0, 0.0, 0.0, 0.0)

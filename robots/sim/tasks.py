@@ -8,6 +8,7 @@ from robots.types import Task
 _DEFINITIONS = (
     ("bookcase", Task("bookshelf_pineapple", "pineapple", "Pick up the pineapple from the bookshelf.")),
     ("bookcase", Task("bookshelf_duck", "duck", "Pick up the rubber duck from the bookshelf.")),
+    ("koch", Task("koch_lift", "cube", "Lift the red cube from the table.")),
 )
 
 TASKS: dict[str, Task] = {task.name: task for _, task in _DEFINITIONS}

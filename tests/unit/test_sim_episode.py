@@ -15,7 +15,7 @@ from robots.sim.episode import EpisodeSpec
 from robots.sim.layout import CORRIDOR_HALF_M, sample_episode
 from robots.sim.objects import CLASSES
 from robots.sim.scene import REGION
-from robots.sim.tasks import TASKS
+from robots.sim.tasks import TASKS, scene_of
 
 SPEC = sample_episode("bookshelf_pineapple", 4)
 
@@ -26,7 +26,7 @@ def test_round_trip_through_json_is_exact(seed, task, absent):
     assert EpisodeSpec.from_dict(json.loads(json.dumps(spec.to_dict()))) == spec
 
 
-@given(st.integers(0, 2**31), st.sampled_from(sorted(TASKS)))
+@given(st.integers(0, 2**31), st.sampled_from(sorted(task for task in TASKS if scene_of(task) == "bookcase")))
 def test_layouts_stand_inside_the_bookcase_and_apart(seed, task):
     spec = sample_episode(task, seed)
     assert spec.objects[0].kind == spec.task.target

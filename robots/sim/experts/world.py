@@ -12,16 +12,17 @@ from robots.region import Opening
 from robots.sim.episode import EpisodeSpec, ObjectSpec
 from robots.sim.experts.collision import ArmIndices, CollisionChecker
 from robots.sim.experts.grasps import candidate_grasps
+from robots.sim.experts.lift import body_pose, plan_lift
 from robots.sim.experts.opening import HandlePath, goal_of, openings_to, plan_opening
 from robots.sim.experts.pick import plan_pick
 from robots.sim.experts.trajectory import JointPlan, Pace
 from robots.sim.experts.workcell import Workcell
 from robots.sim.furniture import Part, find_furniture
 from robots.sim.kinematics import ArmKinematics
+from robots.sim.koch import KOCH
 from robots.sim.layout import sample_episode
 from robots.sim.mujoco_robot import MujocoRobot, SimConfig
 from robots.sim.privileged import PrivilegedView
-from robots.sim.scene import HOME_RAD
 from robots.types import Float
 
 
@@ -37,8 +38,8 @@ class Stage:
         self._dt_s = dt_s
         self._robot = MujocoRobot(SimConfig(control_hz=1.0 / dt_s, scene=scene), lambda: 0.0)
         self._robot.connect()
-        self._arm = ArmIndices.of(self._robot.model)
-        self._kinematics = ArmKinematics(np.array(HOME_RAD))
+        self._indices = ArmIndices.of(self._robot.model, self._robot.arm)
+        self._kinematics = ArmKinematics(np.array(self._robot.arm.home_rad), self._robot.arm)
         self._episode: dict[str, Any] | None = None
         self._spec: EpisodeSpec | None = None
         self.truth = PrivilegedView(self._robot)
@@ -73,12 +74,12 @@ class Stage:
             PlanningError: No grasp is reachable without a collision.
         """
         body = self._robot.model.body(item.name).id
-        pose = np.eye(4)
-        pose[:3, :3] = self._robot.data.xmat[body].reshape(3, 3)
-        pose[:3, 3] = self._robot.data.xpos[body]
+        pose = body_pose(self._robot.data, body)
+        cell = self._cell(self._checker(body), rng)
+        if self._robot.arm is KOCH:
+            return plan_lift(cell, pose, item.scale)
         inside = spec.region.index_of(pose[:3, 3] + np.array([0.0, 0.0, 0.02]))
         opening = Opening.FRONT if inside is None else spec.region.compartments[inside].opening
-        cell = self._cell(CollisionChecker(self._robot.model, self._robot.data.qpos.copy(), body), rng)
         grasps = list(candidate_grasps(item, pose, from_above=opening is Opening.TOP))
         return plan_pick(cell, grasps, front_x_m=None if opening is Opening.TOP else spec.region.front_x_m)
 
@@ -90,14 +91,18 @@ class Stage:
         """
         data = self._robot.data
         now = float(data.joint(part.name).qpos[0])
-        cell = self._cell(CollisionChecker(self._robot.model, data.qpos.copy(), part=part.name), rng)
+        cell = self._cell(self._checker(part=part.name), rng)
         handle = HandlePath(self._robot.model, part)
         return plan_opening(cell, handle, openings_to(now, goal_of(part) if goal is None else goal))
 
+    def _checker(self, target_body: int = -1, *, part: str | None = None) -> CollisionChecker:
+        robot = self._robot
+        return CollisionChecker(robot.model, robot.data.qpos.copy(), target_body, part=part, arm=robot.arm)
+
     def _cell(self, checker: CollisionChecker, rng: np.random.Generator) -> Workcell:
         return Workcell(
-            q_rad=self._robot.data.qpos[list(self._arm.joints)].copy(),
-            home_rad=np.array(HOME_RAD),
+            q_rad=self._robot.data.qpos[list(self._indices.joints)].copy(),
+            home_rad=np.array(self._robot.arm.home_rad),
             kinematics=self._kinematics,
             checker=checker,
             pace=Pace(dt_s=self._dt_s),
