@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from robots.types import Float
 from search_policy.evidence import missed
-from search_policy.geometry import pose_difference
 from search_policy.keepout import KeepOut
 from search_policy.mover import MoverConfig
 from search_policy.observations import AgentState
+from search_policy.oracle import travel_s
 from search_policy.seen_map import SeenMap
 
 
@@ -139,15 +139,5 @@ class PlannedCoverage:
     def _time_s(self, start: Float, end: Float) -> float:
         """Return how long the way to a view and the look take [s]."""
         config, limits = self.config, self.config.mover
-        shift, turn = pose_difference(start, end)
-        linear = _ramp_s(float(np.linalg.norm(shift)), limits.linear_m_s, limits.linear_m_s2)
-        angular = _ramp_s(float(np.linalg.norm(turn)), limits.angular_rad_s, limits.angular_rad_s2)
         detour = 0.0 if self._keep_out.is_clear(start, end) else config.detour_s
-        return max(linear, angular) + config.dwell_s + detour
-
-
-def _ramp_s(distance: float, speed: float, acceleration: float) -> float:
-    """Return the duration of a motion from rest to rest with a trapezoidal speed [s]."""
-    if distance < speed * speed / acceleration:
-        return 2.0 * float(np.sqrt(distance / acceleration))
-    return distance / speed + speed / acceleration
+        return travel_s(start, end, limits) + config.dwell_s + detour

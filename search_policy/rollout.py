@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,7 @@ from search_policy.choosers import Chooser
 from search_policy.observations import AgentState, target_privileged
 from search_policy.servo import FixationConfig, FixationSkill
 from search_policy.skill import Decision, SearchConfig, SearchSkill
+from search_policy.viewpoints import View
 from search_policy.world import DetectorFactory, SearchWorld, is_target
 
 
@@ -99,10 +101,17 @@ class Rollout:
 
     @classmethod
     def build(
-        cls, world: SearchWorld, chooser: Chooser, search: SearchConfig, config: RolloutConfig, *, seed: int
+        cls,
+        world: SearchWorld,
+        chooser: Chooser,
+        search: SearchConfig,
+        config: RolloutConfig,
+        *,
+        seed: int,
+        views: Sequence[View] | None = None,
     ) -> Rollout:
-        """Return a rollout of that chooser; `seed` seeds its randomness."""
-        skill = SearchSkill(chooser, world.region, world.intrinsics, config=search, seed=seed)
+        """Return a rollout of that chooser; `seed` seeds its randomness, `views` replace the candidate views."""
+        skill = SearchSkill(chooser, world.region, world.intrinsics, config=search, seed=seed, views=views)
         fixation = FixationSkill(world.region, world.intrinsics, config=FixationConfig(views=search.views))
         return cls(world, skill, fixation, config)
 
@@ -115,6 +124,7 @@ class Rollout:
             detector: Makes the episode's detector.
         """
         described = self._world.reset(task, seed)
+        self._skill.close(self._world.closed)
         self._skill.reset(described)
         self._fixation.reset(described)
         detector_rng, noise_rng = np.random.default_rng(seed).spawn(2)

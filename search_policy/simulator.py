@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
 from robots.region import SearchRegion
-from robots.types import Action, CameraIntrinsics, Observation, Task
+from robots.sim.furniture import PartKind
+from robots.types import Action, CameraIntrinsics, Float, Observation, Task
+from search_policy.viewpoints import View
 from search_policy.world import CAMERA, Truth
+
+if TYPE_CHECKING:
+    from robots.sim.episode import EpisodeSpec
+
+_WIDE_SHARE = 0.6  # of a part's travel: from there on one looks past it
 
 
 class SimulatedWorld:
@@ -13,28 +26,44 @@ class SimulatedWorld:
     Args:
         wrist_px: Width and height of the wrist image.
         randomization: What varies besides the layout: a preset's name or a YAML file's path.
+        scene: Name of the furniture, see `robots.sim.furniture`.
 
     Raises:
-        UsageError: There is no such randomisation.
+        UsageError: There is no such randomisation or scene.
     """
 
-    def __init__(self, wrist_px: tuple[int, int] = (84, 84), *, randomization: str = "train") -> None:
+    def __init__(
+        self, wrist_px: tuple[int, int] = (84, 84), *, randomization: str = "train", scene: str = "bookcase"
+    ) -> None:
+        from robots.sim.furniture import find_furniture
         from robots.sim.mujoco_robot import MujocoRobot, SimConfig
         from robots.sim.privileged import PrivilegedView
         from robots.sim.randomization import load_randomization
-        from robots.sim.scene import REGION
 
         self._randomization = load_randomization(randomization)
         self._time_s = 0.0
-        self._robot = MujocoRobot(SimConfig(wrist_px=wrist_px), lambda: self._time_s)
+        self._robot = MujocoRobot(SimConfig(wrist_px=wrist_px, scene=scene), lambda: self._time_s)
         self._robot.connect()
         self._privileged = PrivilegedView(self._robot)
-        self._region = REGION
+        self._furniture = find_furniture(scene)
+        self._spec: EpisodeSpec | None = None
 
     @property
     def region(self) -> SearchRegion:
-        """The bookcase."""
-        return self._region
+        """The scene's compartments."""
+        return self._furniture.region
+
+    @property
+    def closed(self) -> frozenset[str]:
+        """Names of the doors and drawers that are shut, or not open wide enough to look inside."""
+        states = {} if self._spec is None else {state.name: state.value for state in self._spec.parts}
+        parts = [part for part in self._furniture.parts if part.kind is not PartKind.SCREEN]
+        return frozenset(p.name for p in parts if states.get(p.name, p.high) < p.low + _WIDE_SHARE * (p.high - p.low))
+
+    @property
+    def spec(self) -> EpisodeSpec | None:
+        """The layout; privileged."""
+        return self._spec
 
     @property
     def intrinsics(self) -> CameraIntrinsics:
@@ -50,10 +79,28 @@ class SimulatedWorld:
         """Set up the layout of that seed."""
         from robots.sim.layout import sample_episode
 
-        spec = sample_episode(task, seed, randomization=self._randomization)
+        return self.reset_to(sample_episode(task, seed, randomization=self._randomization))
+
+    def reset_to(self, spec: EpisodeSpec) -> Task:
+        """Set up a given layout."""
         self._time_s = 0.0
+        self._spec = spec
         self._robot.reset(spec)
         return spec.task
+
+    def visible_from(self, views: Sequence[View]) -> Float:
+        """Return the share of the target that each view shows, rendered, (v,); 0 where the arm does not get to.
+
+        The layout is set up anew afterwards.
+        """
+        assert self._spec is not None, "reset first"
+        spec, fractions = self._spec, []
+        for posture in view_postures(views, spec.home_rad):
+            if posture is not None:
+                self._robot.reset(replace(spec, home_rad=tuple(float(q) for q in posture)))
+            fractions.append(0.0 if posture is None else self._privileged.visibility(CAMERA).fraction)
+        self.reset_to(spec)
+        return np.array(fractions)
 
     def observe(self) -> Observation:
         """Return the newest observation."""
@@ -81,6 +128,18 @@ class SimulatedWorld:
     def close(self) -> None:
         """Free the graphics context."""
         self._robot.close()
+
+
+def view_postures(views: Sequence[View], home_rad: Sequence[float]) -> list[Float | None]:
+    """Return joint positions (7,) [rad] that put the wrist camera at each view, None where none was found."""
+    from robots.sim.kinematics import ArmKinematics
+
+    home = np.array(home_rad)
+    kinematics = ArmKinematics(home)
+    pose = kinematics.forward(home)
+    camera_to_gripper = np.linalg.inv(pose.camera_to_world) @ pose.gripper_to_world
+    rng = np.random.default_rng(0)
+    return [kinematics.solve(view.camera_to_world @ camera_to_gripper, [home], rng) for view in views]
 
 
 def target_shelf(task: str, seed: int) -> int:

@@ -32,11 +32,16 @@ class Truth:
 
 
 class SearchWorld(Protocol):
-    """A robot in front of a bookcase, in simulation."""
+    """A robot in front of furniture, in simulation."""
 
     @property
     def region(self) -> SearchRegion:
-        """The bookcase."""
+        """What there is to search."""
+        ...
+
+    @property
+    def closed(self) -> frozenset[str]:
+        """Names of the doors and drawers that are shut."""
         ...
 
     @property

@@ -24,6 +24,7 @@ class KinematicWorld:
 
     region = REGION
     intrinsics = INTRINSICS
+    closed = frozenset()
 
     def __init__(self, walls=None):
         self.collisions = 0

@@ -1,0 +1,138 @@
+"""The upper bound: the quickest motion, with full knowledge, to a view that shows enough of the target.
+
+Goals are all candidate views and, between the start and the nearest of them, poses that already face the target. Their
+rendered visibility says which of them can end a search; the quickest few are tried in the simulator itself, and the
+least number of control steps counts. Privileged: for reference figures and SPL only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from robots.region import SearchRegion
+from robots.types import Float
+from search_policy.geometry import look_at, pose_difference
+from search_policy.keepout import KeepOut
+from search_policy.mover import MoverConfig
+from search_policy.observations import AgentState
+from search_policy.viewpoints import View
+
+VISIBLE = 0.3  # a view shows the target when it sees at least this share of it
+TRIALS = 8  # goals that are tried out in the simulator
+_SHARES = (0.0, 0.35, 0.7)  # of the way to a view, for the poses between
+_NEAREST = 6
+
+Attempt = Callable[[tuple[int, ...], int | None], int | None]
+
+
+class FirstOpen:
+    """Satisfies `Chooser`: goes through the views in a given order.
+
+    Args:
+        order: Indices of views; views that are not named come last.
+    """
+
+    def __init__(self, order: Sequence[int]) -> None:
+        self._order = tuple(order)
+
+    def reset(self, rng: np.random.Generator) -> None:
+        """Nothing to forget."""
+
+    def choose(self, state: AgentState) -> int:
+        """Return the first open view of the order, else the first open one."""
+        return next((i for i in self._order if state.mask[i]), int(np.argmax(state.mask)))
+
+
+def goal_views(views: Sequence[View], region: SearchRegion, target_m: Float, start: Float) -> tuple[View, ...]:
+    """Return the candidate views and poses on the way to the nearest of them that face the target.
+
+    Args:
+        views: Candidate views.
+        region: What to keep clear of.
+        target_m: The target's centre, (3,) [m].
+        start: The camera's pose at the start, (4, 4).
+    """
+    keep_out = KeepOut.of(region)
+    apart = [float(np.linalg.norm(view.aim_m - target_m)) for view in views]
+    goals = list(views)
+    for index in np.argsort(apart, kind="stable")[:_NEAREST]:
+        view = views[int(index)]
+        for share in _SHARES:
+            place = start[:3, 3] + share * (view.camera_to_world[:3, 3] - start[:3, 3])
+            pose = look_at(place, target_m)
+            if keep_out.clearance_m(pose) >= keep_out.config.margin_m:
+                name = f"{view.name}@{share}"
+                goals.append(View(name, view.shelf, np.array(target_m, dtype=float), view.yaw_rad, pose))
+    return tuple(goals)
+
+
+def quickest_first(
+    goals: Sequence[View], visible_fraction: Float, start: Float, limits: MoverConfig, *, visible: float = VISIBLE
+) -> tuple[int, ...]:
+    """Return the goals that show the target by rising travelling time; where none does, those that show most of it.
+
+    Args:
+        goals: Views.
+        visible_fraction: Share of the target that each of them shows, (g,).
+        start: The camera's pose at the start, (4, 4).
+        limits: Of the motion.
+        visible: Share from which the target counts as shown.
+    """
+    order = [int(i) for i in np.argsort([travel_s(start, g.camera_to_world, limits) for g in goals], kind="stable")]
+    showing = [i for i in order if visible_fraction[i] >= visible]
+    return tuple(showing or sorted(order, key=lambda i: -visible_fraction[i]))
+
+
+def shortest(attempt: Attempt, order: Sequence[int], trials: int = TRIALS) -> int | None:
+    """Return the least number of control steps over the first `trials` goals, each tried first in turn.
+
+    Args:
+        attempt: Runs the search with the goals in that order, for at most so many steps (None: as many as it takes),
+            and returns its steps, or None when it did not end in a find.
+        order: Goals, most promising first.
+        trials: Goals that are tried.
+    """
+    best: int | None = None
+    for index in order[:trials]:
+        rest = tuple(other for other in order if other != index)
+        steps = attempt((index, *rest), best)
+        if steps is not None and (best is None or steps < best):
+            best = steps
+    return best
+
+
+def travel_s(start: Float, end: Float, limits: MoverConfig) -> float:
+    """Return the duration of the straight motion between two camera poses at the mover's limits [s]."""
+    shift, turn = pose_difference(start, end)
+    linear = ramp_s(float(np.linalg.norm(shift)), limits.linear_m_s, limits.linear_m_s2)
+    return max(linear, ramp_s(float(np.linalg.norm(turn)), limits.angular_rad_s, limits.angular_rad_s2))
+
+
+def ramp_s(distance: float, speed: float, acceleration: float) -> float:
+    """Return the duration of a motion from rest to rest with a trapezoidal speed [s]."""
+    if distance < speed * speed / acceleration:
+        return 2.0 * float(np.sqrt(distance / acceleration))
+    return distance / speed + speed / acceleration
+
+
+def rush_view(target_m: Float, start: Float, region: SearchRegion) -> View:
+    """Return the pose of one who knows where the target is and reaches for it without looking.
+
+    The hand keeps its level orientation of the start and goes as near to the target as the furniture allows; whether
+    the camera shows the target there is left to chance.
+
+    Args:
+        target_m: The target's centre, (3,) [m].
+        start: The camera's pose at the start, (4, 4).
+        region: What to keep clear of.
+    """
+    keep_out = KeepOut.of(region)
+    tip = np.array([0.0, 0.072, 0.107])
+    pose = start.copy()
+    for back in np.linspace(0.0, 0.6, 61):
+        pose[:3, 3] = target_m + np.array([-back, 0.0, 0.02]) - start[:3, :3] @ tip
+        if keep_out.clearance_m(pose) >= keep_out.config.margin_m:
+            break
+    return View("rush", region.index_of(target_m, slack_m=0.1) or 0, np.array(target_m, dtype=float), 0.0, pose)
