@@ -110,6 +110,7 @@ class SearchSkill:
             chooser.read_map(self.seen_map)
         self._rng = np.random.default_rng(seed)
         self._closed: tuple[str, ...] = ()
+        self._open: NDArray[np.bool_] = np.ones(len(self.views), dtype=bool)
         self._current = -1
         self._rest = self._seq = self._step = 0
         self._begin()
@@ -124,14 +125,26 @@ class SearchSkill:
         """Completed or given-up visits of each view in this episode, (v,)."""
         return self._visits.copy()
 
+    @property
+    def looked_everywhere(self) -> bool:
+        """Whether every view into something open has been visited at least once."""
+        return self._rounds() >= 1
+
     def close(self, closed: Collection[str]) -> None:
-        """Take in which doors and drawers are shut, also for the episodes to come; see `SeenMap.close`.
+        """Take in which doors and drawers are shut, also for the episodes to come: there is nothing to see there.
+
+        The next view is chosen anew, from where the arm is then and at rest. See `SeenMap.close`.
 
         Raises:
             UsageError: The region has no such closure.
         """
+        self.seen_map.close(closed)
         self._closed = tuple(closed)
-        self.seen_map.close(self._closed)
+        compartments = self._region.compartments
+        self._open = np.array([compartments[view.shelf].closure not in self._closed for view in self.views])
+        self._current = -1
+        self._mover.stop()
+        self._health = SkillHealth(SkillState.READY)
 
     def reset(self, task: Task) -> None:
         """Forget the last episode. The skill does not use the task: the detector knows what is looked for."""
@@ -171,7 +184,7 @@ class SearchSkill:
             proprioception=proprioception(observation, self._region, self._camera),
             seen_map=self.seen_map.channels(),
             views=self.seen_map.view_features(position, self._visits),
-            mask=self._visits <= self._visits.min(),
+            mask=self._open & (self._visits <= self._rounds()),
         )
 
     def _begin(self) -> None:
@@ -230,9 +243,13 @@ class SearchSkill:
             return False
         return self._mover.state is MoverState.STUCK or self._rest >= self.config.dwell_steps
 
+    def _rounds(self) -> int:
+        """Return how often every view into something open has been visited."""
+        return int(self._visits[self._open].min()) if self._open.any() else self.config.passes
+
     def _choose(self, observation: Observation) -> bool:
-        if self._visits.min() >= self.config.passes:
-            self._health = SkillHealth(SkillState.EXHAUSTED, f"all {len(self.views)} views visited")
+        if self._rounds() >= self.config.passes:
+            self._health = SkillHealth(SkillState.EXHAUSTED, f"all {self._open.sum()} views visited")
             return False
         state = self.state(observation)
         self._current = self._chooser.choose(state)
