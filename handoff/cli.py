@@ -18,6 +18,7 @@ COMMANDS = {
     "eval": ("evaluate", "the same for any number of layouts and methods"),
     "run": ("run", "search and hand over on a robot: a real arm, or the simulation in wall-clock time"),
     "train": ("train", "train a search policy in simulation"),
+    "rollout": ("rollout", "run search episodes in simulation with any searcher, without a handoff"),
     "serve": ("serve", "run the policy server for a generalist"),
     "fit-detector": ("fit_detector", "fit the colour-shape detector of a task to auto-labelled renders"),
     "doctor": ("doctor", "check installation, weights, robot, cameras and server, with a remedy for each failure"),
