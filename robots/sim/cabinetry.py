@@ -70,7 +70,7 @@ def _add_drawer(spec: mujoco.MjSpec, part: Part, region: SearchRegion) -> None:
     body = spec.worldbody.add_body(
         name=part.name, pos=[place.front_x_m + part.high, 0.5 * (place.y_min_m + place.y_max_m), place.floor_z_m]
     )
-    _add_joint(body, part, [-1.0, 0.0, 0.0], mujoco.mjtJoint.mjJNT_SLIDE, friction=1.5, damping=8.0)
+    _add_joint(body, part, [-1.0, 0.0, 0.0], mujoco.mjtJoint.mjJNT_SLIDE, friction=1.5, damping=15.0)
     _add_box(body, part.name, 0.5 * (place.y_max_m - place.y_min_m))
     _add_front(body, part.name, place)
     _spread_mass(body, 1.8)

@@ -166,7 +166,7 @@ def bowl(body: mujoco.MjsBody, _: int) -> None:
 
 def box(body: mujoco.MjsBody, index: int) -> None:
     """Add a printed box of one of three formats."""
-    half = ((0.045, 0.030, 0.060), (0.060, 0.0335, 0.035), (0.0335, 0.0335, 0.080))[index % 3]
+    half = ((0.045, 0.030, 0.060), (0.060, 0.0335, 0.035), (0.0335, 0.0335, 0.071))[index % 3]
     part(body, _BOX, (0, 0, half[2]), half, material=f"label{index % 3}")
 
 
