@@ -127,7 +127,7 @@ CABINET = Furniture("cabinet", _CABINET_REGION, _CABINET_PARTS)
 
 # The screen hides most of the bottom shelf's opening: one must look past it from the side that it leaves free.
 COMPLEX = Furniture(
-    "complex", _CABINET_REGION, (*_CABINET_PARTS, Part("screen", PartKind.SCREEN, "shelf0_center", -0.06, 0.06))
+    "complex", _CABINET_REGION, (*_CABINET_PARTS, Part("screen", PartKind.SCREEN, "shelf0_center", -0.05, 0.05))
 )
 
 # What the small arm reaches around itself on its table: both sides and the front, the arm's own place left out.

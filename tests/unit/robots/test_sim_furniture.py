@@ -6,7 +6,7 @@ import math
 import mujoco
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from robots.errors import UsageError
@@ -27,6 +27,7 @@ def scene():
 
 @pytest.fixture
 def data(scene):
+    scene.model.body_pos[scene.model.body("screen").id, 1] = PARTS["screen"].low  # beside the drawer
     return mujoco.MjData(scene.model)
 
 
@@ -62,6 +63,7 @@ anywhere = st.fixed_dictionaries({name: st.floats(part.low, part.high) for name,
 
 
 @settings(max_examples=60, deadline=None)
+@example({"door_left": 0.0, "door_right": 0.0, "drawer": 0.02, "screen": PARTS["screen"].low})
 @given(anywhere)
 def test_nothing_touches_the_furniture_at_any_opening(scene, values):
     data = opened(scene, values)
@@ -175,7 +177,7 @@ def test_a_screen_leaves_a_gap_on_either_side_that_the_gripper_passes():
     place, part = FURNITURE["complex"].region.find("shelf0_center"), PARTS["screen"]
     for value in (part.low, part.high):
         right, left = value - cabinetry.SCREEN_HALF_M, value + cabinetry.SCREEN_HALF_M
-        assert max(right - place.y_min_m, place.y_max_m - left) > 0.10
+        assert max(right - place.y_min_m, place.y_max_m - left) > 0.095
 
 
 def test_every_scene_has_a_builder_and_unknown_ones_are_refused():
