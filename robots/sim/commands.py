@@ -15,6 +15,7 @@ from robots.types import Action, ActionSpace, Float
 
 SPACES = (ActionSpace.CARTESIAN_VELOCITY, ActionSpace.JOINT_VELOCITY, ActionSpace.JOINT_POSITION)
 SAME = 1e-9  # a command that was changed by less was executed as it is
+_HUGE = 1e6  # values beyond it are far out of every limit; with it no arithmetic on them overflows
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ class CommandReader:
         values = numbers.astype(np.float64)
         if not (np.isfinite(values).all() and np.isfinite(gripper)):
             raise ActionRejectedError("The action holds values that are not finite.")
-        return values
+        return np.clip(values, -_HUGE, _HUGE)
 
     def joint_target(self, space: ActionSpace, values: Float, last: Motion) -> tuple[Float, bool]:
         """Return the joint targets (n,) [rad] that an action asks for, and whether its twist had to be shortened.

@@ -159,11 +159,11 @@ class MujocoRobot:
         except ActionRejectedError:
             self._rejected += 1
             raise
+        gripper = None if action.gripper is None else min(max(float(action.gripper), 0.0), 1.0)
         target, clipped = self._commands.joint_target(action.space, values, self._channel.sent)
-        self._advance(target, action.gripper)
+        self._advance(target, gripper)
         clipped = clipped or bool(np.abs(self._channel.sent.target_rad - target).max() > SAME)
-        self._clipped += clipped or (action.gripper is not None and not 0.0 <= action.gripper <= 1.0)
-        gripper = None if action.gripper is None else self._gripper
+        self._clipped += clipped or gripper != action.gripper
         return Action(action.space, self._commands.executed(action.space, self._channel.sent), gripper=gripper)
 
     def hold(self) -> Action:
@@ -205,7 +205,7 @@ class MujocoRobot:
         gripper = self._channel.carry(wanted_rad, gripper, self.steps, noisy=noisy)
         target, velocity = self._channel.arrived.target_rad, self._channel.arrived.velocity_rad_s
         if gripper is not None:
-            self._gripper = min(max(gripper, 0.0), 1.0)
+            self._gripper = gripper
         data = self.data
         data.ctrl[self._gripper_actuator] = self.arm.finger_stroke * (1.0 - self._gripper)
         # The servo trails its target by kv/kp; leading by as much lets the arm follow without lag.

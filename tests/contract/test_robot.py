@@ -26,10 +26,15 @@ class Ticker:
         return self.now_s
 
 
-def simulated(ticker):
-    robot = MujocoRobot(SimConfig(wrist_px=(32, 32)), ticker)
-    robot.reset(sample_episode("bookshelf_pineapple", 0))
+def simulated(ticker, task="bookshelf_pineapple"):
+    spec = sample_episode(task, 0)
+    robot = MujocoRobot(SimConfig(wrist_px=(32, 32), scene=spec.scene), ticker)
+    robot.reset(spec)
     return robot
+
+
+def simulated_koch(ticker):
+    return simulated(ticker, "koch_lift")
 
 
 def over_lerobot(ticker):
@@ -48,6 +53,7 @@ def over_franky(ticker):
 ROBOTS: dict[str, Callable[[Ticker], Robot]] = {
     "fake": FakeRobot,
     "sim": simulated,
+    "sim koch": simulated_koch,
     "lerobot": over_lerobot,
     "lerobot with a model": over_lerobot_with_a_model,
     "franka": over_franky,
