@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from search_policy.networks import Actor
     from search_policy.seen_map import SeenMap
 
+_LEVEL_M = 0.14  # compartments whose views aim at heights closer than this are on one level
 SHIPPED = Path(__file__).parent / "weights" / "bookshelf"
 
 _GAIN, _SIDE_GAIN, _AGE, _TRAVEL = (VIEW_FEATURES.index(name) for name in ("gain", "side_gain", "age", "travel"))
@@ -45,11 +46,13 @@ class MapReader(Protocol):
 
 
 class SweepChooser:
-    """Exhaustive raster scan: shelf by shelf from the nearest end, in alternating directions, obliques last.
+    """Exhaustive raster scan: level by level from the nearest end, in alternating directions, obliques last.
+
+    Compartments of about the same height form a level and are passed from one side to the other.
 
     Args:
         views: The candidate views.
-        top_first: Begin with the highest shelf.
+        top_first: Begin with the highest level.
     """
 
     def __init__(self, views: Sequence[View], *, top_first: bool = True) -> None:
@@ -68,17 +71,39 @@ class SweepChooser:
         return next(index for index in self._order if state.mask[index])
 
     def _raster(self, state: AgentState) -> list[int]:
-        shelves = sorted({view.shelf for view in self._views}, reverse=self._top_first)
-        rows = [self._row(shelf, straight=True) for shelf in shelves]
+        levels = _levels(self._views)
+        if self._top_first:
+            levels = levels[::-1]
+        rows = [self._row(level, straight=True) for level in levels]
         if state.views[rows[0][-1], _TRAVEL] < state.views[rows[0][0], _TRAVEL]:
             rows = [row[::-1] for row in rows]
         rows[1::2] = [row[::-1] for row in rows[1::2]]
-        rows += [self._row(shelf, straight=False) for shelf in reversed(shelves)]
+        rows += [self._row(level, straight=False) for level in reversed(levels)]
         return [index for row in rows for index in row]
 
-    def _row(self, shelf: int, *, straight: bool) -> list[int]:
-        views = enumerate(self._views)
-        return [i for i, view in views if view.shelf == shelf and (view.yaw_rad == 0.0) == straight]
+    def _row(self, level: Sequence[int], *, straight: bool) -> list[int]:
+        views = self._views
+        return [
+            i
+            for compartment in level
+            for i, view in enumerate(views)
+            if view.shelf == compartment and (view.yaw_rad == 0.0) == straight
+        ]
+
+
+def _levels(views: Sequence[View]) -> list[list[int]]:
+    """Return the compartments of each level, lowest level first, from right to left."""
+    places: dict[int, tuple[float, float]] = {}
+    for view in views:
+        places.setdefault(view.shelf, (float(view.aim_m[2]), float(view.aim_m[1])))
+    levels: list[list[int]] = []
+    height = -np.inf
+    for index in sorted(places, key=lambda index: places[index][0]):
+        if places[index][0] > height + _LEVEL_M:
+            levels.append([])
+            height = places[index][0]
+        levels[-1].append(index)
+    return [sorted(level, key=lambda index: places[index][1]) for level in levels]
 
 
 class RandomChooser:
