@@ -123,6 +123,7 @@ def arrange(scene: Scene, spec: EpisodeSpec) -> None:
         for index in range(kind.copies):
             address = model.joint(f"{kind.name}_{index}").qposadr[0]
             model.qpos0[address : address + 7] = (*_parking_m(row, index), 1.0, 0.0, 0.0, 0.0)
+    model.geom_rgba[np.isin(model.geom_bodyid, list(scene.objects.values())), 3] = 0.0  # what is parked is not drawn
     for item in spec.objects:
         _arrange_object(scene, item)
     for state in _states(scene, spec, jointed=False):
@@ -161,6 +162,7 @@ def _arrange_object(scene: Scene, item: ObjectSpec) -> None:
     model.body_mass[body] *= item.scale**3
     model.body_inertia[body] *= item.scale**5
     model.geom_rgba[list(scene.tinted[item.name]), :3] = item.tint_rgb
+    model.geom_rgba[first : first + count, 3] = 1.0
 
 
 def _tinted(model: mujoco.MjModel, objects: dict[str, int]) -> dict[str, tuple[int, ...]]:

@@ -160,3 +160,12 @@ def test_parts_outside_their_range_are_refused(name, value):
 def test_an_episode_of_another_scene_is_refused(robot):
     with pytest.raises(SpecError, match="bookcase"):
         robot.reset(episode(OPEN, scene="bookcase"))
+
+
+def test_only_what_the_episode_places_is_drawn(robot):
+    robot.reset(episode(OPEN, ITEMS[:2]))
+    robot.reset(episode(OPEN, ITEMS[1:]))
+    placed = {item.name for item in ITEMS[1:]}
+    for name, body in robot.scene.objects.items():
+        shown = robot.model.geom_rgba[robot.model.geom_bodyid == body, 3]
+        assert np.all(shown == (1.0 if name in placed else 0.0)), name
