@@ -29,6 +29,11 @@ class Row:
     unit: str
 
 
+def against(row: Row, bound: float) -> list[Row]:
+    """Return a figure followed by its bound and by its ratio to it; nothing is asserted."""
+    return [row, Row(f"{row.name}.bound", bound, row.unit), Row(f"{row.name}.of_bound", row.value / bound, "x")]
+
+
 def arguments(description: str) -> argparse.ArgumentParser:
     """Return a parser with the option that every benchmark has: `--json PATH`."""
     parser = argparse.ArgumentParser(description=description)

@@ -17,10 +17,15 @@ _MAX_GEOMS = 600
 
 
 class SceneRenderer:
-    """Renders cameras of one model. The OpenGL context is bound to the thread of the first call."""
+    """Renders cameras of one model. The OpenGL context is bound to the thread of the first call.
 
-    def __init__(self, model: mujoco.MjModel) -> None:
-        self._model = model
+    Args:
+        model: The compiled model.
+        shadows: Draw the shadows of the lights that cast any; several times as expensive.
+    """
+
+    def __init__(self, model: mujoco.MjModel, *, shadows: bool = False) -> None:
+        self._model, self._shadows = model, shadows
         self._context: mujoco.MjrContext | None = None
         self._everything = mujoco.MjvOption()
         self._everything.geomgroup[:] = 1
@@ -93,8 +98,9 @@ class SceneRenderer:
             screen = self._model.vis.global_
             self._gl = _open_gl(int(screen.offwidth), int(screen.offheight))
             self._scene = mujoco.MjvScene(self._model, _MAX_GEOMS)
-            for flag in ("SHADOW", "REFLECTION", "SKYBOX", "FOG", "HAZE"):
+            for flag in ("REFLECTION", "SKYBOX", "FOG", "HAZE"):
                 self._scene.flags[getattr(mujoco.mjtRndFlag, f"mjRND_{flag}")] = False
+            self._scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = self._shadows
             self._context = _open_context(self._model)
             self._free = weakref.finalize(self, _free, self._gl, self._context)
             self._free.atexit = False

@@ -22,19 +22,29 @@ def run(module, path, *options):
 
 @pytest.mark.slow
 def test_costs_and_rates_keep_their_names(tmp_path):
-    rows = run("benchmarks.sim", tmp_path / "sim.json", "--steps", "20", "--repetitions", "1")
+    rows = run("benchmarks.sim", tmp_path / "sim.json", "--steps", "20", "--repetitions", "1", "--faces", "20000")
     assert {
         "sim.steps_per_s.1",
         "sim.steps_per_s.2",
+        "sim.steps_per_s.1.cpu",
+        "sim.steps_per_s.1.of_bound",
+        "sim.steps_per_s.1.visibility",
+        "sim.steps_per_s.2.visibility",
+        "sim.steps_per_s.1.224px",
         "sim.step_cpu_ms",
+        "sim.step_ratio.train",
         "sim.image_cpu_ms.84",
         "sim.image_cpu_ms.224",
+        "sim.image_ratio.84.meshes",
+        "sim.image_ratio.84.meshes_shadows",
         "sim.reset_ms",
         "sim.physics_ms",
         "sim.ik_ms",
     } <= rows.keys()
     assert all(value > 0 for value in rows.values())
     assert rows["sim.image_cpu_ms.84"] < rows["sim.image_cpu_ms.224"]
+    assert rows["sim.reset_ms.of_bound"] == pytest.approx(rows["sim.reset_ms"] / rows["sim.reset_ms.bound"])
+    assert rows["sim.detailed.faces"] == pytest.approx(20_000, rel=0.2)
 
 
 def test_picks_are_counted_over_all_layouts_and_lifts_over_executed_plans():
