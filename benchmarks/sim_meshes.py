@@ -50,14 +50,15 @@ def detailed(model: mujoco.MjModel, data: mujoco.MjData, faces: int) -> mujoco.M
     Args:
         model: Compiled from primitives only.
         data: Its state; poses are taken from it, so kinematics must be up to date.
-        faces: How many triangles all meshes shall have together; the geoms share them evenly.
+        faces: How many triangles all meshes shall have together; the geoms that are drawn share them evenly.
     """
     spec = mujoco.MjSpec()
     spec.compiler.degree = False
     _copy_view(spec, model, data)
     _copy_materials(spec, model)
-    for geom in range(model.ngeom):
-        _copy_geom(spec, model, data, geom, faces / model.ngeom)
+    drawn = np.flatnonzero(model.geom_rgba[:, 3] > 0.0)
+    for geom in drawn.tolist():
+        _copy_geom(spec, model, data, geom, faces / len(drawn))
     return spec.compile()
 
 
