@@ -120,7 +120,7 @@ def test_the_expert_finds_and_lifts(robot):
 
 def test_without_a_cube_the_expert_gives_up(robot):
     with pytest.raises(PlanningError, match="not seen"):
-        drive(robot, 0, sample_episode(TASK, FIRST, absent=True))
+        drive(robot, 0, sample_lift(FIRST, Variant.ABSENT, PLAIN))
 
 
 def test_the_planner_for_generalists_lifts_too(robot):

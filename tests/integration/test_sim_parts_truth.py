@@ -14,7 +14,7 @@ from robots.sim.mujoco_robot import MujocoRobot
 from robots.sim.privileged import PrivilegedView
 
 EMPTY = dataclasses.replace(
-    sample_episode("bookshelf_duck", 0, absent=True), scene="complex", objects=(), region=COMPLEX.region
+    sample_episode("bookshelf_duck", 0), scene="complex", target_present=False, objects=(), region=COMPLEX.region
 )
 
 
