@@ -88,12 +88,12 @@ def test_an_old_python():
 
 def test_packages_that_are_missing_or_too_old_are_named():
     def version_of(name):
-        if name == "mink":
+        if name == "gymnasium":
             raise importlib.metadata.PackageNotFoundError(name)
         return "0.0.1" if name == "pyzmq" else importlib.metadata.version(name)
 
     found = installation.check_packages(version_of)
-    assert "mink is missing" in found.detail
+    assert "gymnasium is missing" in found.detail
     assert "pyzmq 0.0.1 is not" in found.detail
     assert "pip install" in found.remedy
 
