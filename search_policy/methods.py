@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from robots.errors import UsageError
+from robots.sim.episode import EpisodeSpec
 from robots.types import Float
 from search_policy.choosers import SHIPPED, Chooser, PolicyChooser, RandomChooser, SweepChooser
 from search_policy.oracle import FirstOpen, goal_views, quickest_first, rush_view, shortest
@@ -84,7 +85,7 @@ class Searcher:
         world: Simulation.
         config: Method and limits.
         detector: Makes each episode's detector.
-        prior_of: Returns the prior of the layout that the world is set to, (compartments, columns), for
+        prior_of: Returns the prior of a layout, (compartments, columns), for
             `coverage-prior`. It reads the layout's cues as an ideal perception would.
 
     Raises:
@@ -97,7 +98,7 @@ class Searcher:
         world: SimulatedWorld,
         config: SearcherConfig,
         detector: DetectorFactory,
-        prior_of: Callable[[SimulatedWorld], Float] | None = None,
+        prior_of: Callable[[EpisodeSpec], Float] | None = None,
     ) -> None:
         self._world, self._config, self._detector, self._prior_of = world, config, detector, prior_of
         self._views = candidate_views(world.region, config.search.views)
@@ -113,7 +114,8 @@ class Searcher:
         assert self._chooser is not None
         if self._config.method == "coverage-prior" and isinstance(self._chooser, PlannedCoverage) and self._prior_of:
             self._world.reset(task, seed)
-            self._chooser.weigh(self._prior_of(self._world))
+            assert self._world.spec is not None, "the world was reset"
+            self._chooser.weigh(self._prior_of(self._world.spec))
         return self._rollout(self._chooser, seed).run(task, seed, self._detector)
 
     def _rollout(

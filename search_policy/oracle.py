@@ -24,7 +24,8 @@ TRIALS = 8  # goals that are tried out in the simulator
 _SHARES = (0.0, 0.35, 0.7)  # of the way to a view, for the poses between
 _NEAREST = 6
 
-Attempt = Callable[[tuple[int, ...], int | None], int | None]
+Order = tuple[int, ...]
+Attempt = Callable[[Order, int | None], int | None]
 
 
 class FirstOpen:
@@ -85,8 +86,10 @@ def quickest_first(
     return tuple(showing or sorted(order, key=lambda i: -visible_fraction[i]))
 
 
-def shortest(attempt: Attempt, order: Sequence[int], trials: int = TRIALS) -> int | None:
-    """Return the least number of control steps over the first `trials` goals, each tried first in turn.
+def shortest(attempt: Attempt, order: Sequence[int], trials: int = TRIALS) -> tuple[int, Order] | None:
+    """Return the least number of control steps over the first `trials` goals, each tried first, and its order.
+
+    None when no attempt ended in a find.
 
     Args:
         attempt: Runs the search with the goals in that order, for at most so many steps (None: as many as it takes),
@@ -94,12 +97,12 @@ def shortest(attempt: Attempt, order: Sequence[int], trials: int = TRIALS) -> in
         order: Goals, most promising first.
         trials: Goals that are tried.
     """
-    best: int | None = None
+    best: tuple[int, Order] | None = None
     for index in order[:trials]:
-        rest = tuple(other for other in order if other != index)
-        steps = attempt((index, *rest), best)
-        if steps is not None and (best is None or steps < best):
-            best = steps
+        tried = (index, *(other for other in order if other != index))
+        steps = attempt(tried, best[0] if best else None)
+        if steps is not None and (best is None or steps < best[0]):
+            best = steps, tried
     return best
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from robots.region import SearchRegion
-from robots.sim.furniture import PartKind
+from robots.sim.furniture import PartKind, find_furniture
 from robots.types import Action, CameraIntrinsics, Float, Observation, Task
 from search_policy.viewpoints import View
 from search_policy.world import CAMERA, Truth
@@ -35,7 +35,6 @@ class SimulatedWorld:
     def __init__(
         self, wrist_px: tuple[int, int] = (84, 84), *, randomization: str = "train", scene: str = "bookcase"
     ) -> None:
-        from robots.sim.furniture import find_furniture
         from robots.sim.mujoco_robot import MujocoRobot, SimConfig
         from robots.sim.privileged import PrivilegedView
         from robots.sim.randomization import load_randomization
@@ -56,9 +55,7 @@ class SimulatedWorld:
     @property
     def closed(self) -> frozenset[str]:
         """Names of the doors and drawers that are shut, or not open wide enough to look inside."""
-        states = {} if self._spec is None else {state.name: state.value for state in self._spec.parts}
-        parts = [part for part in self._furniture.parts if part.kind is not PartKind.SCREEN]
-        return frozenset(p.name for p in parts if states.get(p.name, p.high) < p.low + _WIDE_SHARE * (p.high - p.low))
+        return frozenset() if self._spec is None else closed_parts(self._spec)
 
     @property
     def spec(self) -> EpisodeSpec | None:
@@ -128,6 +125,13 @@ class SimulatedWorld:
     def close(self) -> None:
         """Free the graphics context."""
         self._robot.close()
+
+
+def closed_parts(spec: EpisodeSpec) -> frozenset[str]:
+    """Return the doors and drawers of a layout that are shut, or not open wide enough to look inside."""
+    states = {state.name: state.value for state in spec.parts}
+    parts = [part for part in find_furniture(spec.scene).parts if part.kind is not PartKind.SCREEN]
+    return frozenset(p.name for p in parts if states.get(p.name, p.high) < p.low + _WIDE_SHARE * (p.high - p.low))
 
 
 def view_postures(views: Sequence[View], home_rad: Sequence[float]) -> list[Float | None]:

@@ -21,7 +21,8 @@ from handoff.statistics import wilson
 from robots.errors import UsageError
 
 if TYPE_CHECKING:
-    from search_policy.simulator import SimulatedWorld
+    from robots.sim.episode import EpisodeSpec
+    from robots.types import Float
 
 ROWS, SUMMARY, CONFIG = "episodes.jsonl", "summary.json", "config.json"
 ENGINES = ("process", "ray")
@@ -165,15 +166,14 @@ def run_batch(options: RolloutOptions, seeds: Sequence[int]) -> list[Row]:
         world.close()
 
 
-def layout_prior(world: SimulatedWorld) -> np.ndarray:
+def layout_prior(spec: EpisodeSpec) -> Float:
     """Return where the layout's cues say that the target may be, (compartments, columns), sum 1.
 
     The cues are read from the simulator as an ideal perception would read them; the target itself is not.
     """
-    from robots.sim.layout import cues_of, posterior
+    from robots.sim.layout import target_posterior
 
-    assert world.spec is not None, "reset first"
-    return np.asarray(posterior(cues_of(world.spec)))
+    return target_posterior(spec)
 
 
 def read_rows(path: Path) -> list[Row]:
