@@ -11,6 +11,7 @@ from benchmarks.sim_tessellation import tessellate
 from robots.sim.episode import EpisodeSpec
 from robots.sim.furniture import FURNITURE
 from robots.sim.rendering import SceneRenderer
+from robots.sim.scene import THIRD_PERSON_CAMERA
 
 Geom = mujoco.mjtGeom
 SHAPES = {
@@ -61,17 +62,21 @@ def test_meshes_show_the_same_view_as_the_primitives_that_they_replace():
         data = mujoco.MjData(model)
         mujoco.mj_forward(model, data)
         model.light_castshadow[:] = True
-        images = {}
+        images, watched = {}, {}
         for shadows in (False, True):
             renderer = SceneRenderer(model, shadows=shadows)
             images[shadows] = renderer.color(data, camera, (84, 84))
+            watched[shadows] = renderer.color(data, THIRD_PERSON_CAMERA, (84, 84)).astype(int)
             theirs = renderer.geom_ids(data, camera, (84, 84))
             renderer.close()
             assert ((ours >= 0) == (theirs >= 0)).all()
             assert (drawn[theirs] == ours).mean() > 0.97
     assert model.mesh_facenum.sum() == pytest.approx(60_000, rel=0.1)
     assert images[False].mean() == pytest.approx(plain.mean(), rel=0.1)
-    assert images[True].mean() < 0.99 * images[False].mean()
+    # Whatever the layout, the arm casts a shadow on the floor behind it.
+    lost = watched[False] - watched[True]
+    assert lost.min() >= -2
+    assert (lost > 5).mean() > 0.003
 
 
 def test_a_bound_is_printed_beside_its_figure_with_their_ratio():
