@@ -23,6 +23,7 @@ VISIBLE = 0.3  # a view shows the target when it sees at least this share of it
 TRIALS = 8  # goals that are tried out in the simulator
 _SHARES = (0.0, 0.35, 0.7)  # of the way to a view, for the poses between
 _NEAREST = 6
+_APART_M, _APART_RAD = 0.07, 0.2
 
 Order = tuple[int, ...]
 Attempt = Callable[[Order, int | None], int | None]
@@ -74,6 +75,8 @@ def quickest_first(
 ) -> tuple[int, ...]:
     """Return the goals that show the target by rising travelling time; where none does, those that show most of it.
 
+    Goals that nearly repeat a quicker one come after all others, so that few trials cover different views.
+
     Args:
         goals: Views.
         visible_fraction: Share of the target that each of them shows, (g,).
@@ -83,7 +86,19 @@ def quickest_first(
     """
     order = [int(i) for i in np.argsort([travel_s(start, g.camera_to_world, limits) for g in goals], kind="stable")]
     showing = [i for i in order if visible_fraction[i] >= visible]
-    return tuple(showing or sorted(order, key=lambda i: -visible_fraction[i]))
+    if not showing:
+        return tuple(sorted(order, key=lambda i: -visible_fraction[i]))
+    apart: list[int] = []
+    for index in showing:
+        if all(_differ(goals[index].camera_to_world, goals[other].camera_to_world) for other in apart):
+            apart.append(index)
+    return (*apart, *(index for index in showing if index not in apart))
+
+
+def _differ(first: Float, second: Float) -> bool:
+    """Return whether two poses are far enough apart that trying both is worth it."""
+    shift, turn = pose_difference(first, second)
+    return bool(np.linalg.norm(shift) > _APART_M or np.linalg.norm(turn) > _APART_RAD)
 
 
 def shortest(attempt: Attempt, order: Sequence[int], trials: int = TRIALS) -> tuple[int, Order] | None:
