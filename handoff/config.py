@@ -18,9 +18,12 @@ GENERALIST_ALONE = "generalist"
 LEARNED_SEARCH = "search+handoff"
 METHODS: dict[str, str] = {
     LEARNED_SEARCH: "learned search, trigger, handoff",
-    "sweep+handoff": "exhaustive sweep over the shelves, trigger, handoff",
-    "coverage+handoff": "next view by unseen volume, trigger, handoff",
+    "sweep+handoff": "exhaustive sweep over the compartments, trigger, handoff",
+    "coverage+handoff": "planned next best views, trigger, handoff",
+    "coverage-prior+handoff": "planned next best views with a prior from the layout's cues, trigger, handoff",
     "random+handoff": "random views, trigger, handoff",
+    "oracle+handoff": "quickest view that shows the target (privileged), trigger, handoff",
+    "rush+handoff": "straight at the target without looking (privileged), trigger, handoff",
     GENERALIST_ALONE: "the generalist alone, without a search",
 }
 DATASET_IMAGES = ("video", "image")

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from handoff.clock import MonotonicClock, SimulatedClock
 from handoff.commands.oracle import OracleSearch
+from handoff.commands.rollout import layout_prior
 from handoff.commands.sim_dataset import SimulatedDataset
 from handoff.commands.sim_judge import SimulationJudge
 from handoff.config import GENERALIST_ALONE, EvalConfig
@@ -25,16 +26,21 @@ from handoff.records import EpisodeRecord, Job
 from handoff.retreat import RetreatSkill, TracedSkill
 from handoff.trigger import SequentialTrigger
 from handoff.video import Filming
-from robots.errors import UsageError
 from robots.sim.arm import WRIST_CAMERA
+from robots.sim.furniture import find_furniture
 from robots.sim.layout import sample_episode
 from robots.sim.mujoco_robot import MujocoRobot, SimConfig
 from robots.sim.privileged import PrivilegedView
-from robots.sim.scene import REGION, THIRD_PERSON_CAMERA
-from search_policy.choosers import Chooser, CoverageChooser, PolicyChooser, RandomChooser, SweepChooser
+from robots.sim.scene import THIRD_PERSON_CAMERA
+from robots.sim.tasks import scene_of
+from search_policy.choosers import Chooser
+from search_policy.methods import build_chooser
+from search_policy.oracle import FirstOpen, rush_view
+from search_policy.planner import PlannedCoverage
 from search_policy.servo import FixationSkill
+from search_policy.simulator import closed_parts
 from search_policy.skill import SearchSkill
-from search_policy.viewpoints import ViewConfig, candidate_views
+from search_policy.viewpoints import View, ViewConfig, candidate_views
 from vla_bridge.client import PolicyClient
 from vla_bridge.process import ServerProcess
 from vla_bridge.skill import GeneralistSkill
@@ -72,14 +78,16 @@ class SimulatedWorld:
     def __init__(self, config: EvalConfig, folder: Path, client: PolicyClient) -> None:
         self._config, self._folder = config, folder
         self._clock = MonotonicClock() if config.realtime else SimulatedClock(barriers=[client.wait])
-        self._robot = MujocoRobot(SimConfig(wrist_px=WRIST_PX), self._clock.now)
+        self._robot = MujocoRobot(SimConfig(wrist_px=WRIST_PX, scene=scene_of(config.task)), self._clock.now)
+        self._region = find_furniture(self._robot.config.scene).region
         description = self._robot.description
         self._generalist = TracedSkill(GeneralistSkill(client, description, self._privileged_state))
         self._detector = ColorShapeDetector.shipped()
         self._truth = PrivilegedView(self._robot)
         self._oracle = OracleSearch(self._robot.config, self._detector, ControllerConfig())
         self._dataset = self._open_dataset()
-        self._learned: Chooser | None = None
+        self._views = candidate_views(self._region, ViewConfig())
+        self._choosers: dict[str, Chooser] = {}
         self._episodes = 0
 
     def run(self, job: Job) -> EpisodeRecord:
@@ -130,22 +138,33 @@ class SimulatedWorld:
         if job.method == GENERALIST_ALONE:
             return grasp
         intrinsics = self._robot.description.cameras[WRIST_CAMERA]
-        search = SearchSkill(self._chooser(job.method), REGION, intrinsics, seed=job.seed)
-        return {Phase.SEARCH: search, Phase.VERIFY: FixationSkill(REGION, intrinsics), **grasp}
+        chooser, views = self._chooser(job.method)
+        search = SearchSkill(chooser, self._region, intrinsics, seed=job.seed, views=views)
+        assert self._robot.spec is not None, "the episode is set up"
+        search.close(closed_parts(self._robot.spec))
+        return {Phase.SEARCH: search, Phase.VERIFY: FixationSkill(self._region, intrinsics), **grasp}
 
-    def _chooser(self, method: str) -> Chooser:
-        match method:
-            case "search+handoff":
-                if self._learned is None:
-                    self._learned = PolicyChooser.load(self._config.policy_folder)
-                return self._learned
-            case "sweep+handoff":
-                return SweepChooser(candidate_views(REGION, ViewConfig()))
-            case "coverage+handoff":
-                return CoverageChooser()
-            case "random+handoff":
-                return RandomChooser()
-        raise UsageError(f"The method {method!r} has no search.")
+    def _chooser(self, method: str) -> tuple[Chooser, tuple[View, ...]]:
+        """Return the chooser of a method for the robot's episode, and the views that it chooses among."""
+        spec, name = self._robot.spec, method.removesuffix("+handoff")
+        assert spec is not None, "the episode is set up"
+        if name == "oracle":
+            plan = self._oracle.plan(spec)
+            return FirstOpen(plan.order), plan.goals
+        target = self._truth.target_position() if name == "rush" else None
+        if target is not None:
+            with self._robot:
+                start = self._robot.get_observation().camera_to_world[WRIST_CAMERA]
+            self._robot.reset(spec)
+            return FirstOpen((0,)), (rush_view(target, start, self._region),)
+        if name not in self._choosers:
+            self._choosers[name] = (
+                FirstOpen(()) if name == "rush" else build_chooser(name, self._views, self._config.policy_folder)
+            )
+        chooser = self._choosers[name]
+        if name == "coverage-prior" and isinstance(chooser, PlannedCoverage):
+            chooser.weigh(layout_prior(spec))
+        return chooser, self._views
 
     def _filming(self) -> Filming:
         robot = self._robot

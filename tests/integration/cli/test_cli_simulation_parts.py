@@ -2,39 +2,30 @@
 
 import json
 
-import numpy as np
 import pytest
 
 from handoff.cli import main
 from handoff.commands.labelled_views import labelled_views
-from handoff.commands.oracle import OracleChooser, OracleSearch
+from handoff.commands.oracle import OracleSearch
 from handoff.controller import ControllerConfig
 from handoff.detectors.color_shape import ColorShapeDetector, load_model
 from robots.sim.layout import sample_episode
 from robots.sim.mujoco_robot import SimConfig
-from search_policy.observations import AgentState
-from search_policy.seen_map import VIEW_FEATURES
+from search_policy.oracle import shortest
 
 TASK = "bookshelf_pineapple"
 
 
-def state_of(travel, mask):
-    views = np.zeros((len(travel), len(VIEW_FEATURES)), dtype=np.float32)
-    views[:, VIEW_FEATURES.index("travel")] = travel
-    return AgentState(
-        image=np.zeros((84, 84, 3), np.uint8),
-        proprioception=np.zeros(14, np.float32),
-        seen_map=np.zeros((6, 3, 12), np.float32),
-        views=views,
-        mask=np.array(mask),
-    )
+def test_the_oracle_counts_the_least_steps_over_its_goals_and_cuts_longer_attempts_short():
+    steps, limits = {3: 20, 1: 12, 0: None, 2: 15}, []
 
+    def attempt(order, limit):
+        limits.append(limit)
+        return steps[order[0]]
 
-def test_the_oracle_takes_the_nearest_open_view_that_shows_the_target():
-    chooser = OracleChooser(np.array([0.0, 0.9, 0.4, 0.2]))
-    assert chooser.choose(state_of([0.1, 0.8, 0.5, 0.2], [True] * 4)) == 2
-    assert chooser.choose(state_of([0.1, 0.8, 0.5, 0.2], [True, True, False, True])) == 1
-    assert chooser.choose(state_of([0.1, 0.8, 0.5, 0.2], [True, False, False, True])) == 3
+    assert shortest(attempt, (3, 1, 0, 2)) == (12, (1, 3, 0, 2))
+    assert limits == [None, 20, 12, 12]
+    assert shortest(lambda order, limit: None, (0, 1)) is None
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +34,7 @@ def oracle():
 
 
 def test_the_oracle_finds_the_target_and_repeats_itself(oracle):
-    spec = sample_episode(TASK, 100_003)
+    spec = sample_episode(TASK, 100_001)
     steps = oracle.steps(spec)
     assert steps is not None
     assert 5 <= steps <= 80
