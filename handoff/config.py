@@ -82,8 +82,14 @@ class EvalConfig:
     methods: tuple[str, ...] = (LEARNED_SEARCH, "sweep+handoff", GENERALIST_ALONE)
     # Folder of a trained search policy; empty for the shipped one
     policy: str = ""
-    # Leave the target out of every layout: measures false handoffs
-    absent: bool = False
+    # Variant of every layout: standard, absent (measures false handoffs) or distractor
+    variant: str = "standard"
+    # Target instead of the task's usual one: any graspable class, for instance mug
+    target: str = ""
+    # How strongly cues hint at the target's place: structured, uniform, or a YAML file
+    prior: str = "structured"
+    # Only layouts whose target is hidden so much: low, medium or high; empty for all
+    occlusion: str = ""
     # What varies besides the layout: none, train, shifted, extreme, or a YAML file
     randomization: str = "train"
     # Keep wall-clock time, as on a robot, instead of simulated time

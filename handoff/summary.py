@@ -25,7 +25,7 @@ def build_summary(config: EvalConfig, episodes: Sequence[EpisodeRecord]) -> dict
     return {
         "schema": SCHEMA,
         "task": config.task,
-        "absent": config.absent,
+        "variant": config.variant,
         "randomization": config.randomization,
         "generalist": config.vla.label,
         "seeds": list(config.seeds),

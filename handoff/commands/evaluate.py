@@ -37,14 +37,12 @@ def help_lines(_command: str) -> list[str]:
 def run(command: str, arguments: Sequence[str]) -> int:
     """Parse, check that the task exists, and evaluate with worker processes."""
     from handoff.commands.crew import ProcessCrew
-    from robots.sim.randomization import load_randomization
-    from robots.sim.tasks import find_task
+    from handoff.commands.layouts import sample_layout
 
     config = parse_options(EvalConfig, arguments)
     if config.resume:
         config = resumed_config(config, arguments)
-    find_task(config.task)
-    load_randomization(config.randomization)
+    sample_layout(config, config.seed_base)  # refuses unknown names before anything starts
     _check_policy(config)
     evaluate(config, ProcessCrew.open)
     return 0
@@ -118,14 +116,14 @@ def result_lines(config: EvalConfig, summary: dict) -> list[str]:
     from handoff.report import PAIR_HEADER, method_cells, pair_cells
 
     header, rows = method_cells(summary)
-    absent = ", target absent" if config.absent else ""
+    variant = "" if config.variant == "standard" else f", {config.variant}"
     varied = "" if config.randomization == "train" else f", randomization {config.randomization}"
     seeds = f"layouts {config.seeds[0]} to {config.seeds[-1]}"
     generalist = f"generalist: {summary['generalist']}"
     pairs = pair_cells(summary)
     claims = [text for pair in summary["comparisons"] for text in pair["claims"]]
     return [
-        f"{config.task}{absent}{varied}: {seeds}, 95 % intervals in brackets; {generalist}",
+        f"{config.task}{variant}{varied}: {seeds}, 95 % intervals in brackets; {generalist}",
         "",
         *console.table(header, rows),
         "",

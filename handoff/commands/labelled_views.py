@@ -40,7 +40,7 @@ def labelled_views(task: str, seeds: range, count: int, *, wrist_px: int) -> Ite
         for index in range(count):
             if index % VIEWS_PER_LAYOUT == 0:
                 seed = seeds[(index // VIEWS_PER_LAYOUT) % len(seeds)]
-                spec = sample_episode(task, seed, absent=rng.random() < ABSENT_SHARE)
+                spec = sample_episode(task, seed, variant="absent" if rng.random() < ABSENT_SHARE else "standard")
             robot.reset(replace(spec, home_rad=tuple(_random_posture(spec, kinematics, rng))))
             image = robot.get_observation().images["wrist"]
             yield LabelledImage(image, truth.target_mask(), truth.visibility().fraction)

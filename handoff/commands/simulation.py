@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handoff.clock import MonotonicClock, SimulatedClock
+from handoff.commands.layouts import sample_layout
 from handoff.commands.oracle import OracleSearch
 from handoff.commands.rollout import layout_prior
 from handoff.commands.sim_dataset import SimulatedDataset
@@ -28,7 +29,6 @@ from handoff.trigger import SequentialTrigger
 from handoff.video import Filming
 from robots.sim.arm import WRIST_CAMERA
 from robots.sim.furniture import find_furniture
-from robots.sim.layout import sample_episode
 from robots.sim.mujoco_robot import MujocoRobot, SimConfig
 from robots.sim.privileged import PrivilegedView
 from robots.sim.scene import THIRD_PERSON_CAMERA
@@ -97,9 +97,7 @@ class SimulatedWorld:
             OSError: The run folder cannot be written.
         """
         self._episodes += 1
-        spec = sample_episode(
-            self._config.task, job.seed, absent=self._config.absent, randomization=self._config.randomization
-        )
+        spec = sample_layout(self._config, job.seed)
         oracle_steps = self._oracle.steps(spec)
         self._robot.reset(spec)
         config = ControllerConfig(authority=AuthorityConfig(search=job.method != GENERALIST_ALONE))
@@ -121,7 +119,7 @@ class SimulatedWorld:
                 clock=self._clock,
                 first_epoch=self._episodes * EPOCHS_PER_EPISODE,
             )
-        return log.record(spec.task, outcome, absent=self._config.absent)
+        return log.record(spec.task, outcome, absent=not spec.target_present)
 
     def _open_dataset(self) -> SimulatedDataset | None:
         config = self._config

@@ -51,7 +51,7 @@ class BatonSimRobotConfig(RobotConfig):
     # Seed of the first episode; each later one uses the next seed.
     seed: int = 900_000
     # Leave the target out of every episode.
-    absent: bool = False
+    variant: str = "standard"
     # What varies besides the layout, errors of cameras and control included: none, train, shifted, extreme, or a file.
     randomization: str = "train"
     # Width and height of the wrist image [px].
@@ -212,7 +212,7 @@ class BatonSimRobot(Robot):
 
     def _episode(self, seed: int) -> EpisodeSpec:
         config = self.config
-        return sample_episode(config.task, seed, absent=config.absent, randomization=config.randomization)
+        return sample_episode(config.task, seed, variant=config.variant, randomization=config.randomization)
 
     def _report(self) -> None:
         if self._connected and self.sim.spec is not None and self.sim.steps:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -11,6 +11,7 @@ from robots.errors import BatonError, SpecError
 from robots.reading import read
 from robots.region import SearchRegion
 from robots.sim.appearance import Appearance, Triple
+from robots.sim.cues import Cues
 from robots.types import Task
 
 VERSION = 2
@@ -70,6 +71,7 @@ class EpisodeSpec:
         appearance: Surfaces, light, camera, sensor, control.
         home_rad: Joint positions at the start, one per joint.
         region: What there is to search.
+        cues: What hinted at the target's place when it was drawn; empty for an episode that was not drawn.
     """
 
     task: Task
@@ -83,6 +85,7 @@ class EpisodeSpec:
     appearance: Appearance
     home_rad: tuple[float, ...]
     region: SearchRegion
+    cues: Cues = field(default_factory=Cues)
 
     @property
     def target_name(self) -> str | None:

@@ -1,7 +1,8 @@
 """The simulated tasks as Gymnasium environments: `gymnasium.make("robots.sim.gym_env:baton/bookshelf_duck-v0")`.
 
-Importing this module, which the part before the colon does, registers `baton/<task>-v0` and `baton/<task>_absent-v0`
-for every task. It is no plugin of Gymnasium: then every import of Gymnasium would load MuJoCo.
+Importing this module, which the part before the colon does, registers `baton/<task>-v0` and, per variant,
+`baton/<task>_<variant>-v0` for every task. It is no plugin of Gymnasium: then every import of Gymnasium would load
+MuJoCo.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from robots.errors import ActionRejectedError, UsageError
 from robots.sim.config import SimConfig
-from robots.sim.episode import EpisodeSpec
+from robots.sim.episode import EpisodeSpec, Variant
 from robots.sim.layout import sample_episode
 from robots.sim.mujoco_robot import MujocoRobot
 from robots.sim.privileged import PrivilegedView
@@ -44,7 +45,7 @@ class BookshelfEnv(gymnasium.Env[ObsType, NDArray[np.float32]]):
 
     Args:
         task: Registered task name.
-        absent: Leave the target out of every sampled episode.
+        variant: Variant of every sampled episode, see `robots.sim.layout.sample_episode`.
         config: Settings of the robot, except the scene, which is the task's; a third-person image appears in the
             observation if it has one.
         control: The action space, see above.
@@ -60,7 +61,7 @@ class BookshelfEnv(gymnasium.Env[ObsType, NDArray[np.float32]]):
         self,
         task: str,
         *,
-        absent: bool = False,
+        variant: Variant | str = Variant.STANDARD,
         config: SimConfig | None = None,
         control: str = ActionSpace.CARTESIAN_VELOCITY,
         render_mode: str | None = None,
@@ -71,7 +72,7 @@ class BookshelfEnv(gymnasium.Env[ObsType, NDArray[np.float32]]):
         self.task, self.task_description = self._own_task.name, self._own_task.instruction
         self.render_mode = render_mode
         self._max_episode_steps = MAX_EPISODE_STEPS
-        self._absent = absent
+        self._variant = variant
         if control not in set(ActionSpace):
             raise UsageError.unknown("action space", control, list(ActionSpace))
         self._control = ActionSpace(control)
@@ -98,7 +99,7 @@ class BookshelfEnv(gymnasium.Env[ObsType, NDArray[np.float32]]):
         spec = self._given(options or {})
         if spec is None:
             drawn = USER_SEEDS + int(self.np_random.integers(2**31)) if seed is None else seed
-            spec = sample_episode(self._own_task.name, drawn, absent=self._absent)
+            spec = sample_episode(self._own_task.name, drawn, variant=self._variant)
         self.task, self.task_description = spec.task.name, spec.task.instruction
         self._robot.connect()
         self._robot.reset(spec)
@@ -171,16 +172,17 @@ def _observation_space(robot: MujocoRobot) -> spaces.Dict:
 
 
 def register_envs() -> None:
-    """Register every task, and every task without its target; a second call changes nothing."""
+    """Register every variant of every task; a second call changes nothing."""
     for task in TASKS:
-        for suffix, absent in (("", False), ("_absent", True)):
+        for variant in Variant:
+            suffix = "" if variant is Variant.STANDARD else f"_{variant}"
             name = f"baton/{task}{suffix}-v0"
             if name not in gymnasium.registry:
                 gymnasium.register(
                     name,
                     entry_point=f"{__name__}:{BookshelfEnv.__name__}",
                     max_episode_steps=MAX_EPISODE_STEPS,
-                    kwargs={"task": task, "absent": absent},
+                    kwargs={"task": task, "variant": str(variant)},
                 )
 
 

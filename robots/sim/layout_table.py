@@ -11,6 +11,7 @@ import numpy as np
 
 from robots.errors import SpecError
 from robots.sim.appearance import Appearance
+from robots.sim.cues import Cues
 from robots.sim.episode import EpisodeSpec, ObjectSpec, Variant
 from robots.sim.furniture import find_furniture
 from robots.sim.kinematics import ArmKinematics
@@ -64,6 +65,7 @@ def sample_lift(seed: int, variant: Variant, randomization: Randomization) -> Ep
         visible_fraction=0.0,
         objects=objects,
         parts=(),
+        cues=Cues(),
         appearance=Appearance(),
         home_rad=HOME_RAD,
         region=find_furniture("koch").region,

@@ -36,7 +36,7 @@ def arrays_of(observation):
 def test_every_id_is_registered_with_its_task(name):
     spec = gymnasium.spec(name)
     assert spec.max_episode_steps == gym_env.MAX_EPISODE_STEPS
-    assert spec.kwargs["absent"] == ("_absent" in name)
+    assert (spec.kwargs["variant"] == "absent") == ("_absent" in name)
     assert spec.kwargs["task"] in name
 
 
@@ -60,7 +60,7 @@ def test_observation_holds_cameras_and_joints_and_nothing_else(env):
 def test_hiding_the_target_everywhere_but_in_the_image_changes_no_number(env):
     """The same layout without its target differs in pixels and in `info`, never in the joint vector."""
     present, truth = env.reset(seed=7)
-    twin = sample_episode("bookshelf_pineapple", 7, absent=True).to_dict()
+    twin = sample_episode("bookshelf_pineapple", 7, variant="absent").to_dict()
     absent, lie = env.reset(options={"episode": twin})
     assert np.array_equal(present["agent_pos"], absent["agent_pos"])
     assert truth["privileged"]["target_present"] == 1.0

@@ -17,7 +17,7 @@ from robots.sim.privileged import PrivilegedView
 from robots.sim.scene import HOME_RAD
 from robots.types import Action, ActionSpace
 
-SPEC = sample_episode("bookshelf_pineapple", 3)
+SPEC = dataclasses.replace(sample_episode("bookshelf_pineapple", 3), home_rad=HOME_RAD)
 
 
 def new_robot(**settings):
@@ -232,12 +232,12 @@ def test_the_target_projects_to_where_its_mask_is(robot):
 
 
 def _reset(robot, seed):
-    robot.reset(sample_episode("bookshelf_pineapple", seed))
+    robot.reset(dataclasses.replace(sample_episode("bookshelf_pineapple", seed), home_rad=HOME_RAD))
     return True
 
 
 def test_absent_target_is_nowhere(robot):
-    robot.reset(sample_episode("bookshelf_pineapple", 3, absent=True))
+    robot.reset(sample_episode("bookshelf_pineapple", 3, variant="absent"))
     truth = PrivilegedView(robot)
     values = truth.observe().values
     assert truth.target_position() is None

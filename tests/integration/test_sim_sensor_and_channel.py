@@ -16,10 +16,11 @@ from robots.sim.appearance import Appearance, CameraSpec, ControlSpec, LightSpec
 from robots.sim.channel import Channel
 from robots.sim.layout import sample_episode
 from robots.sim.mujoco_robot import MujocoRobot, SimConfig
+from robots.sim.scene import HOME_RAD
 from robots.sim.sensor import degrade, is_dropped
 from robots.types import Action, ActionSpace
 
-SPEC = sample_episode("bookshelf_pineapple", 100_003, randomization="none")
+SPEC = dataclasses.replace(sample_episode("bookshelf_pineapple", 100_003, randomization="none"), home_rad=HOME_RAD)
 EVERYTHING = Appearance(
     camera=CameraSpec((0.01, -0.005, 0.002), (0.03, -0.02, 0.04), 0.04),
     sensor=SensorSpec(exposure=1.1, noise=4.0, blur_px=0.5, jpeg_quality=70),

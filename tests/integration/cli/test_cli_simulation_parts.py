@@ -45,7 +45,7 @@ def test_the_oracle_finds_the_target_and_repeats_itself(oracle):
 
 
 def test_there_is_no_shortest_search_for_an_absent_target(oracle):
-    assert oracle.steps(sample_episode(TASK, 100_003, absent=True)) is None
+    assert oracle.steps(sample_episode(TASK, 100_003, variant="absent")) is None
 
 
 def test_labelled_views_show_the_target_where_the_mask_says(tmp_path):

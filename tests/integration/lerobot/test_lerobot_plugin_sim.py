@@ -157,7 +157,7 @@ def test_the_same_seed_gives_the_same_bytes(make):
 
 
 def test_absent_takes_the_target_out(make):
-    robot = make(absent=True)
+    robot = make(variant="absent")
     robot.connect()
     assert robot.sim.spec.target_name is None
 
@@ -234,7 +234,7 @@ def test_the_expert_lifts_the_target(plugin, make, tmp_path, caplog, randomizati
 
 
 def test_episodes_that_cannot_be_shown_are_skipped_before_they_begin(plugin, make, tmp_path):
-    robot = make(absent=True)
+    robot = make(variant="absent")
     expert = plugin.BatonExpert(plugin.BatonExpertConfig(calibration_dir=tmp_path))
     expert.connect()
     with pytest.raises(PlanningError, match="accepted for demonstration"):

@@ -77,7 +77,7 @@ def test_a_new_epoch_gets_a_new_plan_and_a_pause_does_not_skip_ahead(backend, ro
 
 
 def test_an_absent_target_is_refused(backend, robot):
-    robot.reset(sample_episode("bookshelf_pineapple", SEED, absent=True))
+    robot.reset(sample_episode("bookshelf_pineapple", SEED, variant="absent"))
     with pytest.raises(PlanningError, match="not in the scene"):
         backend.infer(request_of(robot, epoch=1, seq=1, captured_at_s=0.0, session="absent"))
 

@@ -23,7 +23,7 @@ def test_rows_survive_the_round_trip(tmp_path):
 
 
 def test_the_stored_config_is_the_config(tmp_path):
-    config = EvalConfig(episodes=3, methods=("generalist",), absent=True, out=str(tmp_path / "run"))
+    config = EvalConfig(episodes=3, methods=("generalist",), variant="absent", out=str(tmp_path / "run"))
     RunFolder.create(tmp_path / "run", config.to_dict())
     again = parse_options(EvalConfig, ["--config_path", str(tmp_path / "run/config.yaml"), "--out", config.out])
     assert again == config

@@ -97,7 +97,7 @@ def test_a_low_lift_under_a_board_is_not_lost_on_the_way_out(seed, world, robot)
 
 
 def test_an_absent_or_hidden_target_is_refused(world, robot):
-    absent = sample_episode("bookshelf_duck", 100_000, absent=True)
+    absent = sample_episode("bookshelf_duck", 100_000, variant="absent")
     robot.reset(absent)
     with pytest.raises(PlanningError, match="not in the scene"):
         world.plan(absent.to_dict(), robot.data.qpos.copy(), np.random.default_rng(0), min_visible_fraction=0.0)

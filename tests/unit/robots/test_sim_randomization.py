@@ -196,7 +196,7 @@ def test_every_group_varies_something_of_its_own(group):
 def test_present_and_absent_twins_look_alike():
     for seed in range(20):
         present = sample_episode(TASK, seed, randomization="extreme")
-        absent = sample_episode(TASK, seed, randomization="extreme", absent=True)
+        absent = sample_episode(TASK, seed, randomization="extreme", variant="absent")
         assert absent.objects == present.objects[1:]
         assert absent.appearance == present.appearance
 
