@@ -1,4 +1,4 @@
-"""Candidate grasps of an object that stands on a shelf: near-horizontal approaches, best first."""
+"""Candidate grasps of an object that stands on a shelf or in a drawer, best first."""
 
 from __future__ import annotations
 
@@ -9,21 +9,19 @@ from itertools import product
 import numpy as np
 
 from robots.sim.episode import ObjectSpec
-from robots.sim.objects import CLASSES
+from robots.sim.objects import Grip, find_class
 from robots.types import Float
 
 MAX_WIDTH_M = 0.078  # of the gripper's 85 mm, the rest is clearance
+MAX_YAW_RAD = float(np.radians(56))
 YAWS_RAD = np.radians(np.arange(-56, 57, 8))
+_EDGED = frozenset({"book", "box"})  # rectangles seen from above; every other class is an ellipse
 # Downward pitch and the side of the hand that is up: 1 for the wrist camera's, -1 for the other one. The bracket lets
 # the arm follow no other pairs into a shelf.
 _TILTS = tuple((np.radians(pitch), side) for pitch, side in ((0, 1), (0, -1), (12, -1), (24, -1), (36, -1), (-10, 1)))
 _STEEP = tuple((np.radians(pitch), side) for pitch, side in product((75, 60, 85, 48), (1, -1)))
-
-# Where a class can be taken at scale 1, best first: centre in the object's frame, half lengths of its ellipse [m].
-_POINTS = {
-    "pineapple": (((0.0, 0.0, 0.046), 0.035, 0.035),),
-    "duck": (((0.0, 0.0, 0.034), 0.044, 0.033), ((0.022, 0.0, 0.077), 0.023, 0.023)),
-}
+# What else to try when nothing is free at a grip itself: back along the approach, and up [m].
+_SHIFTS_M = ((0.0, 0.0), (0.012, 0.0), (0.0, 0.018), (0.012, 0.018))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,42 +38,60 @@ class Grasp:
 
 
 def candidate_grasps(item: ObjectSpec, object_to_world: Float, *, from_above: bool = False) -> Iterator[Grasp]:
-    """Yield grasps of an object at its present pose, the straightest approach first.
+    """Yield grasps of an object at its present pose: every grip with its straightest approach first, then shifted ones.
 
     Args:
-        item: The object's class and scale.
+        item: The object's class and scale. A class that cannot be held has no grasps.
         object_to_world: Its present pose, (4, 4); the origin is its base.
         from_above: Approach steeply, as into a drawer.
     """
     tilts = _STEEP if from_above else _TILTS
     heading = float(np.arctan2(object_to_world[1, 0], object_to_world[0, 0]))
-    for offset, long_half, short_half in _points(item):
-        point = object_to_world[:3, 3] + object_to_world[:3, :3] @ offset
-        for yaw, pitch, side in _directions(point, tilts):
-            if _width(yaw + np.pi / 2 - heading, long_half, short_half) > MAX_WIDTH_M:
+    for (back, up), grip in product(_SHIFTS_M, _nearest_first(item, object_to_world)):
+        point = _point(item, object_to_world, grip)
+        for yaw, pitch, side in _directions(point, heading, tilts):
+            if item.scale * width(item.kind, grip, yaw + np.pi / 2 - heading) > MAX_WIDTH_M:
                 continue
             approach = np.array([np.cos(pitch) * np.cos(yaw), np.cos(pitch) * np.sin(yaw), -np.sin(pitch)])
-            yield Grasp(_pose(point, approach, side), approach)
+            yield Grasp(_pose(point + np.array([0.0, 0.0, up]) - back * approach, approach, side), approach)
 
 
-def _directions(point: Float, tilts: tuple[tuple[float, int], ...]) -> list[tuple[float, float, int]]:
+def width(kind: str, grip: Grip, angle_rad: float) -> float:
+    """Return how far the fingers must open to close along a direction [m], at scale 1.
+
+    Args:
+        kind: Class name: books and boxes have edges, everything else is an ellipse.
+        grip: Where it is held.
+        angle_rad: The direction, from the object's x axis.
+    """
+    along = grip.half_x_m * abs(np.cos(angle_rad)), grip.half_y_m * abs(np.sin(angle_rad))
+    return 2.0 * float(sum(along) if kind in _EDGED else np.hypot(*along))
+
+
+def _point(item: ObjectSpec, object_to_world: Float, grip: Grip) -> Float:
+    return object_to_world[:3, 3] + object_to_world[:3, :3] @ (item.scale * np.array(grip.center_m))
+
+
+def _nearest_first(item: ObjectSpec, object_to_world: Float) -> list[Grip]:
+    """Return the grips in the class's order; of equally wide ones that nearer to the arm first, as with a book."""
+    grips = find_class(item.kind).grips
+    if item.kind not in _EDGED:
+        return list(grips)
+    return sorted(grips, key=lambda grip: float(_point(item, object_to_world, grip)[0]))
+
+
+def _directions(point: Float, heading: float, tilts: tuple[tuple[float, int], ...]) -> list[tuple[float, float, int]]:
     """Return yaw, downward pitch [rad] and upper side, the least turned from the arm's own direction first."""
     outward = float(np.arctan2(point[1], point[0]))
-    every = [(float(yaw), float(pitch), side) for yaw, (pitch, side) in product(YAWS_RAD, tilts)]
+    every = [(yaw, float(pitch), side) for yaw, (pitch, side) in product(_yaws(heading), tilts)]
     first = tilts[0][0]
     return sorted(every, key=lambda way: abs(way[0] - 0.5 * outward) + abs(way[1] - first))
 
 
-def _points(item: ObjectSpec) -> list[tuple[Float, float, float]]:
-    kind = CLASSES[item.kind]
-    whole = (((0.0, 0.0, 0.45 * kind.height_m), kind.radius_m, kind.radius_m),)
-    points = _POINTS.get(item.kind, whole)
-    return [(item.scale * np.array(center), item.scale * long, item.scale * short) for center, long, short in points]
-
-
-def _width(angle_rad: float, long_half: float, short_half: float) -> float:
-    """Return the width of an ellipse along a direction at `angle_rad` from its long axis [m]."""
-    return 2.0 * float(np.hypot(long_half * np.cos(angle_rad), short_half * np.sin(angle_rad)))
+def _yaws(heading: float) -> list[float]:
+    """Return a grid of approach yaws [rad], and those that run exactly along a side of the object."""
+    sides = [(heading + turn + np.pi) % (2 * np.pi) - np.pi for turn in np.arange(4) * np.pi / 2]
+    return [*map(float, YAWS_RAD), *(float(side) for side in sides if abs(side) <= MAX_YAW_RAD)]
 
 
 def _pose(point: Float, approach: Float, side: int) -> Float:
