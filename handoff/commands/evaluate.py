@@ -37,12 +37,13 @@ def help_lines(_command: str) -> list[str]:
 def run(command: str, arguments: Sequence[str]) -> int:
     """Parse, check that the task exists, and evaluate with worker processes."""
     from handoff.commands.crew import ProcessCrew
-    from handoff.commands.layouts import sample_layout
+    from handoff.commands.layouts import check_layout, sample_layout
 
     config = parse_options(EvalConfig, arguments)
     if config.resume:
         config = resumed_config(config, arguments)
-    sample_layout(config, config.seed_base)  # refuses unknown names before anything starts
+    spec = sample_layout(config, config.seed_base)  # refuses unknown names before anything starts
+    check_layout(config, spec)
     _check_policy(config)
     evaluate(config, ProcessCrew.open)
     return 0

@@ -1,8 +1,10 @@
-"""Which layouts an evaluation draws."""
+"""Which layouts an evaluation draws, and whether what it compares can work in them."""
 
 from __future__ import annotations
 
-from handoff.config import EvalConfig
+from handoff.config import LEARNED_SEARCH, SHIPPED_POLICY, EvalConfig
+from handoff.detectors.color_shape import WEIGHTS
+from robots.errors import UsageError
 from robots.sim.episode import EpisodeSpec
 from robots.sim.layout import sample_episode
 
@@ -22,3 +24,24 @@ def sample_layout(config: EvalConfig, seed: int) -> EpisodeSpec:
         occlusion=config.occlusion or None,
         randomization=config.randomization,
     )
+
+
+def check_layout(config: EvalConfig, spec: EpisodeSpec) -> None:
+    """Refuse what the shipped searchers and detectors cannot do, before anything starts.
+
+    Raises:
+        UsageError: The scene has no shelves to search, the detector does not know the target, or the learned search
+            knows other furniture.
+    """
+    if spec.scene == "koch":
+        raise UsageError(
+            f"{spec.task.name} has no shelves to search: use it through Gymnasium or LeRobot, with its scripted expert."
+        )
+    known = [path.stem for path in WEIGHTS.glob("*.safetensors")]
+    if spec.task.target not in known:
+        raise UsageError.unknown("detector target", spec.task.target, known)
+    if LEARNED_SEARCH in config.methods and spec.scene != "bookcase" and config.policy_folder == SHIPPED_POLICY:
+        raise UsageError(
+            f"The shipped search policy knows the bookcase only: for {spec.task.name} leave {LEARNED_SEARCH} out of "
+            "--methods (coverage+handoff and sweep+handoff search any furniture), or name a policy with --policy."
+        )

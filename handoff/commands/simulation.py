@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from handoff.clock import MonotonicClock, SimulatedClock
 from handoff.commands.layouts import sample_layout
+from handoff.commands.opener import SimulatedOpener
 from handoff.commands.oracle import OracleSearch
 from handoff.commands.rollout import layout_prior
 from handoff.commands.sim_dataset import SimulatedDataset
@@ -21,11 +22,12 @@ from handoff.config import GENERALIST_ALONE, EvalConfig
 from handoff.controller import AuthorityConfig, ControllerConfig, run_episode
 from handoff.detectors.color_shape import ColorShapeDetector
 from handoff.episode_log import EpisodeLog
-from handoff.interfaces import Skill
+from handoff.interfaces import Skill, Trigger
 from handoff.phases import Phase
 from handoff.records import EpisodeRecord, Job
 from handoff.retreat import RetreatSkill, TracedSkill
 from handoff.trigger import SequentialTrigger
+from handoff.trigger.pausing import PausingTrigger
 from handoff.video import Filming
 from robots.sim.arm import WRIST_CAMERA
 from robots.sim.furniture import find_furniture
@@ -34,6 +36,7 @@ from robots.sim.privileged import PrivilegedView
 from robots.sim.scene import THIRD_PERSON_CAMERA
 from robots.sim.tasks import scene_of
 from search_policy.choosers import Chooser
+from search_policy.interactive import InteractiveSearchSkill
 from search_policy.methods import build_chooser
 from search_policy.oracle import FirstOpen, rush_view
 from search_policy.planner import PlannedCoverage
@@ -88,6 +91,7 @@ class SimulatedWorld:
         self._dataset = self._open_dataset()
         self._views = candidate_views(self._region, ViewConfig())
         self._choosers: dict[str, Chooser] = {}
+        self._door_opener: SimulatedOpener | None = None
         self._episodes = 0
 
     def run(self, job: Job) -> EpisodeRecord:
@@ -108,11 +112,12 @@ class SimulatedWorld:
             self._filming(),
             self._dataset.recorder(job) if self._dataset else None,
         ) as log:
+            skills = self._skills(job, config)
             outcome = run_episode(
                 self._robot,
-                self._skills(job, config),
+                skills,
                 self._detector,
-                SequentialTrigger(config.trigger, self._robot.description.cameras),
+                self._trigger(skills, config),
                 log.recorder,
                 config,
                 task=spec.task,
@@ -139,8 +144,21 @@ class SimulatedWorld:
         chooser, views = self._chooser(job.method)
         search = SearchSkill(chooser, self._region, intrinsics, seed=job.seed, views=views)
         assert self._robot.spec is not None, "the episode is set up"
-        search.close(closed_parts(self._robot.spec))
-        return {Phase.SEARCH: search, Phase.VERIFY: FixationSkill(self._region, intrinsics), **grasp}
+        shut = closed_parts(self._robot.spec)
+        interactive = InteractiveSearchSkill(search, self._opener()) if shut else search
+        return {Phase.SEARCH: interactive, Phase.VERIFY: FixationSkill(self._region, intrinsics), **grasp}
+
+    def _opener(self) -> SimulatedOpener:
+        if self._door_opener is None:
+            self._door_opener = SimulatedOpener(self._robot, self._truth)
+        return self._door_opener
+
+    def _trigger(self, skills: Mapping[Phase, Skill], config: ControllerConfig) -> Trigger:
+        trigger = SequentialTrigger(config.trigger, self._robot.description.cameras)
+        search = skills.get(Phase.SEARCH)
+        if isinstance(search, InteractiveSearchSkill):
+            return PausingTrigger(trigger, lambda: search.busy)
+        return trigger
 
     def _chooser(self, method: str) -> tuple[Chooser, tuple[View, ...]]:
         """Return the chooser of a method for the robot's episode, and the views that it chooses among."""
