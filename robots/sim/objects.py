@@ -140,7 +140,8 @@ _SHELF = (
     ),
     ObjectClass(
         "mug", 2, 0.050, 0.093, 0.20, _MIXED, shapes.mug,
-        grips=(Grip((0.0, 0.0, 0.046), 0.063, 0.0335),), lookalikes=("cup",), companions=("bowl",),
+        grips=(Grip((0.0, 0.0, 0.046), 0.063, 0.0335), Grip((0.0, 0.0, 0.084), 0.0335, 0.0335)),
+        lookalikes=("cup",), companions=("bowl",),
     ),
     ObjectClass(
         "bottle", 2, 0.034, 0.213, 0.25, ((0.22, 0.48, 0.28), (0.45, 0.26, 0.14), (0.70, 0.82, 0.85)), shapes.bottle,

@@ -22,6 +22,7 @@ from robots.sim.kinematics import ArmKinematics
 from robots.sim.koch import KOCH
 from robots.sim.layout import sample_episode
 from robots.sim.mujoco_robot import MujocoRobot, SimConfig
+from robots.sim.objects import find_class
 from robots.sim.privileged import PrivilegedView
 from robots.types import Float
 
@@ -78,10 +79,14 @@ class Stage:
         cell = self._cell(self._checker(body), rng)
         if self._robot.arm is KOCH:
             return plan_lift(cell, pose, item.scale)
-        inside = spec.region.index_of(pose[:3, 3] + np.array([0.0, 0.0, 0.02]))
-        opening = Opening.FRONT if inside is None else spec.region.compartments[inside].opening
-        grasps = list(candidate_grasps(item, pose, from_above=opening is Opening.TOP))
-        return plan_pick(cell, grasps, front_x_m=None if opening is Opening.TOP else spec.region.front_x_m)
+        index = spec.region.index_of(pose[:3, 3] + np.array([0.0, 0.0, 0.02]))
+        place = None if index is None else spec.region.compartments[index]
+        above = place is not None and place.opening is Opening.TOP
+        grasps = list(candidate_grasps(item, pose, from_above=above))
+        if place is None or above:
+            return plan_pick(cell, grasps, front_x_m=None if above else spec.region.front_x_m)
+        headroom_m = place.clearance_m - item.scale * find_class(item.kind).height_m
+        return plan_pick(cell, grasps, front_x_m=spec.region.front_x_m, headroom_m=headroom_m)
 
     def open(self, part: Part, rng: np.random.Generator, goal: float | None = None) -> JointPlan:
         """Plan the opening of a door or drawer from where everything is now.
