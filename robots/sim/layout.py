@@ -7,12 +7,13 @@ what it names: the absent and the distractor episode of one seed are the standar
 from __future__ import annotations
 
 import zlib
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 
 from robots.errors import UsageError
-from robots.region import Opening, SearchRegion
+from robots.region import Compartment, Opening, SearchRegion
 from robots.sim.appearance import Appearance
 from robots.sim.cues import Cues, Place
 from robots.sim.episode import EpisodeSpec, ObjectSpec, PartState, Variant
@@ -20,7 +21,7 @@ from robots.sim.furniture import Furniture, find_furniture
 from robots.sim.layout_table import sample_lift
 from robots.sim.layouts.hints import draw_cues, draw_parts
 from robots.sim.layouts.occlusion import visible_fraction
-from robots.sim.layouts.placing import Furnishing, Spot, front_depths
+from robots.sim.layouts.placing import ROOM, Furnishing, Spot, front_depths
 from robots.sim.layouts.prior import LayoutPrior, draw_place, load_prior, posterior
 from robots.sim.layouts.starts import STARTS
 from robots.sim.objects import CLASSES, CLUTTER, ObjectClass
@@ -87,7 +88,8 @@ def target_posterior(spec: EpisodeSpec, prior: LayoutPrior | str = "structured")
         prior: The prior that it was drawn with.
     """
     strengths = load_prior(prior) if isinstance(prior, str) else prior
-    return posterior(spec.cues, strengths, spec.region, find_setting(spec.task.name).base)
+    base = _base(find_setting(spec.task.name), spec.region, CLASSES[spec.task.target])
+    return posterior(spec.cues, strengths, spec.region, base)
 
 
 def _variant(name: Variant | str) -> Variant:
@@ -174,9 +176,9 @@ def _furnish(
 ) -> Furnishing:
     """Place the target, what is to hide it, then what the cues name near where they name it, then the rest."""
     furnishing, target, rng = Furnishing(region), CLASSES[task.target], streams("target")
-    index, y = draw_place(rng, cues, prior, region, setting.base)
+    index, y = draw_place(rng, cues, prior, region, _base(setting, region, target))
     clear = rng.random() < CLEAR_SHARE if hiding is None else hiding[0] == 0
-    spot = Spot(index, _depth(rng, region, index, hidden=not clear), y)
+    spot = Spot(index, _inside(target, region.compartments[index], _depth(rng, region, index, hidden=not clear)), y)
     furnishing.put(rng, target, spot)
     furnishing.corridor = spot if clear else None
     if not clear:
@@ -189,6 +191,20 @@ def _furnish(
         _put_near(rng, furnishing, kinds[int(rng.integers(len(kinds)))], place)
     _add_clutter(rng, furnishing, task.target, cues, int(rng.integers(setting.clutter[0], setting.clutter[1] + 1)))
     return furnishing
+
+
+def _base(setting: Setting, region: SearchRegion, target: ObjectClass) -> Mapping[str, float] | None:
+    """Return the share of targets in each compartment, none where the target is too tall, as in a drawer."""
+    low = {place.name for place in region.compartments if target.height_m > place.clearance_m}
+    if setting.base is None or not low:
+        return setting.base
+    return {name: 0.0 if name in low else share for name, share in setting.base.items()}
+
+
+def _inside(target: ObjectClass, place: Compartment, depth_m: float) -> float:
+    """Return the nearest depth at which a wide target neither juts out nor touches the back [m]."""
+    margin = ROOM * target.radius_m + 0.005
+    return min(max(depth_m, margin), place.depth_m - margin)
 
 
 def _hide(rng: np.random.Generator, furnishing: Furnishing, target: str, spot: Spot, counts: tuple[int, int]) -> None:

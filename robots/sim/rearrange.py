@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from robots.region import Compartment, Opening, SearchRegion
-from robots.sim.episode import EpisodeSpec, ObjectSpec
+from robots.sim.episode import EpisodeSpec, ObjectSpec, Variant
 from robots.sim.objects import ObjectClass, classes_of, find_class
 from robots.sim.tasks import TASKS
 
@@ -59,12 +59,17 @@ def moved(
 def recounted(spec: EpisodeSpec, count: int, stream: Stream) -> EpisodeSpec:
     """Return the episode with `count` objects besides the target, as far as objects and room allow.
 
-    The target's compartment keeps its objects, so that what hides the target goes on hiding it.
+    The target's compartment keeps its objects, so that what hides the target goes on hiding it; look-alikes stay, too.
     """
     wanted = count + int(spec.target_present)
     target = _target_of(spec)
     home = None if target is None else _compartment_of(spec.region, target)
-    fixed = {item.name for item in spec.objects if item is target or _compartment_of(spec.region, item) is home}
+    kept = find_class(spec.task.target).lookalikes if spec.variant is Variant.DISTRACTOR else ()
+    fixed = {
+        item.name
+        for item in spec.objects
+        if item is target or item.kind in kept or _compartment_of(spec.region, item) is home
+    }
     spare = sorted((item.name for item in spec.objects if item.name not in fixed), key=lambda n: stream(n).random())
     gone = set(spare[: max(len(spec.objects) - wanted, 0)])
     spec = replace(spec, objects=tuple(item for item in spec.objects if item.name not in gone))
@@ -79,7 +84,7 @@ def _filled(spec: EpisodeSpec, wanted: int, home: Compartment | None, stream: St
         for place in spec.region.compartments
         if place is not home and place in used and place.opening is Opening.FRONT and not place.closure
     ]
-    targets = {task.target for task in TASKS.values()}
+    targets = {spec.task.target, *(task.target for task in TASKS.values())}
     unused = [
         (kind, f"{kind.name}_{index}")
         for kind in classes_of(spec.scene).values()
