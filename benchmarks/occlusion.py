@@ -18,6 +18,7 @@ import numpy as np
 
 from benchmarks.report import Row, arguments, publish
 from handoff.statistics import bootstrap, wilson
+from robots.region import SearchRegion
 from robots.sim.arm import WRIST_CAMERA
 from robots.sim.episode import EpisodeSpec
 from robots.sim.layout import sample_episode
@@ -64,11 +65,21 @@ def rendered_fraction(world: SimulatedWorld, spec: EpisodeSpec) -> float:
     target = world.truth().position_m
     assert target is not None, "the layout holds a target"
     start = world.observe().camera_to_world[WRIST_CAMERA]
-    region, intrinsics = world.region, world.intrinsics
+    return float(world.visible_from(looking_views(world.region, target, start, world.intrinsics)).max(initial=0.0))
+
+
+def looking_views(region: SearchRegion, target_m: Float, start: Float, intrinsics: CameraIntrinsics) -> list[View]:
+    """Return the views whose image holds the target's centre, not at its edge, if nothing is in front.
+
+    Args:
+        region: The furniture's compartments.
+        target_m: The target's centre, (3,) [m].
+        start: The wrist camera's pose at the start, (4, 4).
+        intrinsics: Of the wrist camera.
+    """
     views = candidate_views(region, ViewConfig())
-    goals = (*goal_views(views, region, target, start), *turned(views, KeepOut.of(region), target))
-    looking = [view for view in goals if in_image(view.camera_to_world, target, intrinsics)]
-    return float(world.visible_from(looking).max(initial=0.0))
+    goals = (*goal_views(views, region, target_m, start), *turned(views, KeepOut.of(region), target_m))
+    return [view for view in goals if in_image(view.camera_to_world, target_m, intrinsics)]
 
 
 def turned(views: Sequence[View], keep_out: KeepOut, target_m: Float) -> list[View]:

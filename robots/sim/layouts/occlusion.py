@@ -1,7 +1,7 @@
 """How much of the target can be seen at best: rays from a grid of camera places to points on the target.
 
-Objects count as upright cylinders, boards, doors, drawers and screens as the planes they are. It is an estimate, made
-in a few milliseconds without a renderer; `docs/layouts.md` compares it with rendered images.
+Objects count as the upright cylinders of `outlines`, boards, doors, drawers and screens as the planes they are. It is
+an estimate, made in a few milliseconds without a renderer; `docs/tasks.md` compares it with rendered images.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from robots.region import Compartment, Opening
 from robots.sim.cabinetry import SCREEN_HALF_M, SCREEN_TOP_M, SCREEN_X_M
 from robots.sim.episode import EpisodeSpec, ObjectSpec
 from robots.sim.furniture import Part, PartKind, find_furniture
+from robots.sim.layouts.outlines import Pillar, half_width_m, outline
 from robots.sim.objects import find_class
 from robots.types import Float
 
@@ -21,7 +22,7 @@ NEAR_M = 0.20  # least distance of a camera from the front plane
 FAR_M = 0.38
 BESIDE_M = 0.30  # how far beside the target a camera may be
 TOP_M = (0.26, 0.38)  # heights of cameras above the rim of what opens to the top
-ACROSS, ALONG = 5, 6  # points on the target
+ACROSS, ALONG = 6, 9  # points on the target
 CAMERA_Z_M = (0.12, 0.95)
 PARALLEL_M = 1e-9
 
@@ -40,13 +41,14 @@ def visible_fraction(spec: EpisodeSpec, *, opened: bool = False) -> float:
     if place is None or (not opened and _shut(spec, place)):
         return 0.0
     cameras = _cameras(place, target)
-    points = _points(cameras, target)
+    points, weights = _points(cameras, target)
     seen = _enters(cameras, points, place)
     for item in spec.objects:
         if item is not target and abs(item.position_m[2] - target.position_m[2]) < 0.02:
-            seen &= ~_hits_cylinder(cameras, points, item)
+            for pillar in outline(item.kind):
+                seen &= ~_hits_pillar(cameras, points, item, pillar)
     seen &= ~_hits_panels(spec, cameras, points, opened=opened)
-    return float(seen.mean(axis=1).max())
+    return float((seen @ weights).max())
 
 
 def _compartment_of(spec: EpisodeSpec, target: ObjectSpec) -> Compartment | None:
@@ -81,20 +83,18 @@ def _cameras(place: Compartment, target: ObjectSpec) -> Float:
     return np.stack([axis.ravel() for axis in grid], axis=1)
 
 
-def _points(cameras: Float, target: ObjectSpec) -> Float:
-    """Return points on the target's outline as each camera sees it, (c, p, 3) [m]."""
-    kind = find_class(target.kind)
-    radius, height = 0.85 * kind.radius_m * target.scale, kind.height_m * target.scale
-    base = np.array(target.position_m)
+def _points(cameras: Float, target: ObjectSpec) -> tuple[Float, Float]:
+    """Return points on the target's outline as each camera sees it, (c, p, 3) [m], and their shares of it, (p,)."""
+    base, levels = np.array(target.position_m), (np.arange(ALONG) + 0.5) / ALONG * find_class(target.kind).height_m
+    widths = target.scale * np.array([half_width_m(target.kind, float(level)) for level in levels])
     bearing = np.arctan2(cameras[:, 1] - base[1], cameras[:, 0] - base[0])
     side = np.stack([-np.sin(bearing), np.cos(bearing)], axis=1)  # (c, 2)
-    offsets = radius * np.linspace(-0.85, 0.85, ACROSS)
-    heights = base[2] + height * np.linspace(0.08, 0.92, ALONG)
-    flat = base[:2] + side[:, None, :] * offsets[None, :, None]  # (c, across, 2)
+    offsets = ((np.arange(ACROSS) + 0.5) / ACROSS * 2.0 - 1.0)[:, None] * widths  # (across, along)
     points = np.empty((len(cameras), ACROSS, ALONG, 3))
-    points[..., :2] = flat[:, :, None, :]
-    points[..., 2] = heights
-    return points.reshape(len(cameras), -1, 3)
+    points[..., :2] = base[:2] + side[:, None, None, :] * offsets[None, :, :, None]
+    points[..., 2] = base[2] + target.scale * levels
+    weights = np.tile(widths / (ACROSS * widths.sum()), ACROSS)
+    return points.reshape(len(cameras), -1, 3), weights
 
 
 def _enters(cameras: Float, points: Float, place: Compartment) -> np.ndarray:
@@ -111,20 +111,21 @@ def _enters(cameras: Float, points: Float, place: Compartment) -> np.ndarray:
     return inside_y & (crossing[..., 2] > place.floor_z_m) & (crossing[..., 2] < place.top_z_m)
 
 
-def _hits_cylinder(cameras: Float, points: Float, item: ObjectSpec) -> np.ndarray:
-    """Return which lines of sight pass through an object, (c, p)."""
-    kind = find_class(item.kind)
-    radius, height = 0.9 * kind.radius_m * item.scale, kind.height_m * item.scale
-    start = cameras[:, None, :2] - np.array(item.position_m[:2])
+def _hits_pillar(cameras: Float, points: Float, item: ObjectSpec, pillar: Pillar) -> np.ndarray:
+    """Return which lines of sight pass through a part of an object, (c, p)."""
+    cos, sin = item.scale * math.cos(item.yaw_rad), item.scale * math.sin(item.yaw_rad)
+    axis = np.array([cos * pillar.x_m - sin * pillar.y_m, sin * pillar.x_m + cos * pillar.y_m])
+    start = cameras[:, None, :2] - np.array(item.position_m[:2]) - axis
     ray = points[..., :2] - cameras[:, None, :2]
     a = (ray**2).sum(axis=-1)
     b = (start * ray).sum(axis=-1)
-    inside = b**2 - a * ((start**2).sum(axis=-1) - radius**2)
+    inside = b**2 - a * ((start**2).sum(axis=-1) - (item.scale * pillar.radius_m) ** 2)
     root = np.sqrt(np.maximum(inside, 0.0))
     enter, leave = np.clip((-b - root) / a, 0.0, 1.0), np.clip((-b + root) / a, 0.0, 1.0)
     rise = points[..., 2] - cameras[:, None, 2]
-    lowest = cameras[:, None, 2] + np.minimum(enter * rise, leave * rise)
-    return (inside > 0.0) & (leave > enter) & (lowest < item.position_m[2] + height)
+    low, high = (item.position_m[2] + item.scale * z for z in (pillar.low_m, pillar.high_m))
+    first, last = cameras[:, None, 2] + enter * rise, cameras[:, None, 2] + leave * rise
+    return (inside > 0.0) & (leave > enter) & (np.minimum(first, last) < high) & (np.maximum(first, last) > low)
 
 
 def _hits_panels(spec: EpisodeSpec, cameras: Float, points: Float, *, opened: bool) -> np.ndarray:
