@@ -43,7 +43,7 @@ class UsageError(BatonError):
             choices: The valid names.
             where: The place of the mistake, for instance a file name; left out when empty.
         """
-        valid = sorted(choices)
+        valid = sorted(map(str, choices))
         near = difflib.get_close_matches(given, valid, n=1, cutoff=0.5)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         place = f" in {where}" if where else ""
