@@ -85,8 +85,14 @@ class Stage:
         grasps = list(candidate_grasps(item, pose, from_above=above))
         if place is None or above:
             return plan_pick(cell, grasps, front_x_m=None if above else spec.region.front_x_m)
-        headroom_m = place.clearance_m - item.scale * find_class(item.kind).height_m
-        return plan_pick(cell, grasps, front_x_m=spec.region.front_x_m, headroom_m=headroom_m)
+        kind = find_class(item.kind)
+        return plan_pick(
+            cell,
+            grasps,
+            front_x_m=spec.region.front_x_m,
+            headroom_m=place.clearance_m - item.scale * kind.height_m,
+            length_m=2.0 * item.scale * kind.radius_m,
+        )
 
     def open(self, part: Part, rng: np.random.Generator, goal: float | None = None) -> JointPlan:
         """Plan the opening of a door or drawer from where everything is now.
