@@ -124,11 +124,26 @@ def _check(spec: EpisodeSpec) -> None:
     except BatonError as error:
         raise SpecError(f"episode.scene: {error}") from error
     _check_objects(spec)
+    _check_home(spec)
     if [state.name for state in spec.parts] != [part.name for part in furniture.parts]:
         raise SpecError(f"episode.parts: expected {', '.join(part.name for part in furniture.parts) or 'none'}.")
     for state, part in zip(spec.parts, furniture.parts, strict=True):
         if not part.low <= state.value <= part.high:
             raise SpecError(f"episode.parts: {part.name} must lie in [{part.low}, {part.high}], got {state.value}.")
+
+
+def _check_home(spec: EpisodeSpec) -> None:
+    from robots.sim.arms import arm_of
+
+    arm = arm_of(spec.scene)
+    bounds = list(zip(arm.joint_names, arm.limits.lower_rad, arm.limits.upper_rad, strict=True))
+    if len(spec.home_rad) != len(bounds):
+        raise SpecError(
+            f"episode.home_rad: expected {len(bounds)} values for arm {arm.name}, got {len(spec.home_rad)}."
+        )
+    for value, (name, low, high) in zip(spec.home_rad, bounds, strict=True):
+        if not low <= value <= high:
+            raise SpecError(f"episode.home_rad: {name} must lie in [{low:g}, {high:g}], got {value:g}.")
 
 
 def _check_objects(spec: EpisodeSpec) -> None:
