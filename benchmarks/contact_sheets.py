@@ -318,7 +318,7 @@ def _closeup(robot: MujocoRobot, kind: ObjectClass, tint: tuple[float, float, fl
     """Return what the wrist camera sees of a thing that stands alone, cut out around it at one scale per scene."""
     small = kind.name in TABLE_CLASSES
     spec = _plain("koch_lift" if small else "bookshelf_duck", FIRST_SEED)
-    item = ObjectSpec(kind.name, f"{kind.name}_0", _STAND_M[spec.scene], 2.6, 1.0, tint)
+    item = ObjectSpec(kind.name, f"{kind.name}_0", _STAND_M[spec.scene], 2.3, 1.0, tint)
     alone = replace(spec, objects=(item,), target_present=kind.name == spec.task.target)
     robot.reset(replace(alone, home_rad=_STAND_RAD[spec.scene]))
     picture = Picture.fromarray(np.asarray(robot.get_observation().images["wrist"]))
@@ -333,7 +333,7 @@ def _closeup(robot: MujocoRobot, kind: ObjectClass, tint: tuple[float, float, fl
 # Where a thing stands to be portrayed, the arm's posture, and half the side of what is cut out.
 _STAND_M = {"bookcase": (0.72, 0.0, 0.33), "koch": (0.19, 0.0, 0.0)}
 _STAND_RAD = {"bookcase": PANDA_HOME_RAD, "koch": HOME_RAD}
-_STAND_HALF_PX = {"bookcase": 170, "koch": 90}
+_STAND_HALF_PX = {"bookcase": 235, "koch": 100}
 
 SHEETS: dict[str, Callable[[], Sheet]] = {
     "objects": objects_sheet,

@@ -44,7 +44,8 @@ def visible_fraction(spec: EpisodeSpec, *, opened: bool = False) -> float:
     points, weights = _points(cameras, target)
     seen = _enters(cameras, points, place)
     for item in spec.objects:
-        if item is not target and abs(item.position_m[2] - target.position_m[2]) < 0.02:
+        level = abs(item.position_m[2] - target.position_m[2]) < 0.02
+        if item is not target and level and _between(cameras, points, item):
             for pillar in outline(item.kind):
                 seen &= ~_hits_pillar(cameras, points, item, pillar)
     seen &= ~_hits_panels(spec, cameras, points, opened=opened)
@@ -109,6 +110,13 @@ def _enters(cameras: Float, points: Float, place: Compartment) -> np.ndarray:
     crossing = cameras[:, None, :] + share[..., None] * ray
     inside_y = (crossing[..., 1] > place.y_min_m) & (crossing[..., 1] < place.y_max_m)
     return inside_y & (crossing[..., 2] > place.floor_z_m) & (crossing[..., 2] < place.top_z_m)
+
+
+def _between(cameras: Float, points: Float, item: ObjectSpec) -> bool:
+    """Return whether an object reaches into the rectangle around all lines of sight, seen from above."""
+    ends = np.concatenate([cameras[:, :2], points[..., :2].reshape(-1, 2)])
+    reach, place = find_class(item.kind).radius_m * item.scale, np.array(item.position_m[:2])
+    return bool((place > ends.min(axis=0) - reach).all() and (place < ends.max(axis=0) + reach).all())
 
 
 def _hits_pillar(cameras: Float, points: Float, item: ObjectSpec, pillar: Pillar) -> np.ndarray:
