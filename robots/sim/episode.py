@@ -159,5 +159,17 @@ def _check_objects(spec: EpisodeSpec) -> None:
             raise SpecError(f"episode.objects: the scene has no object {item.name!r} of class {item.kind!r}.")
         if not 0.5 <= item.scale <= 2.0:
             raise SpecError(f"episode.objects: scale of {item.name} must lie in [0.5, 2], got {item.scale}.")
+        _check_place(spec, item)
     if spec.target_present != (spec.target_name is not None):
         raise SpecError("episode.target_present does not agree with the objects.")
+
+
+def _check_place(spec: EpisodeSpec, item: ObjectSpec) -> None:
+    """Refuse what stands outside the furniture, where nobody could reach it."""
+    x, y, z = item.position_m
+    region = spec.region
+    front = min(place.front_x_m for place in region.compartments)
+    back = max(place.front_x_m + place.depth_m for place in region.compartments)
+    inside = front <= x <= back and region.y_min_m <= y <= region.y_max_m
+    if not inside or not region.floor_z_m - 0.01 <= z <= region.top_z_m:
+        raise SpecError(f"episode.objects: {item.name} at ({x:g}, {y:g}, {z:g}) m stands outside every compartment.")

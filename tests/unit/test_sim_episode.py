@@ -109,6 +109,8 @@ def broken(path, value):
         (("parts",), [{"name": "door", "value": 0.0}], "parts"),
         (("task",), "pineapple", "task"),
         (("surprise",), 1, "surprise"),
+        (("version",), 3, "update Baton"),
+        (("objects", 1, "position_m"), [2.0, 0.0, 0.33], "outside every compartment"),
     ],
 )
 def test_bad_episodes_name_the_field(path, value, message):

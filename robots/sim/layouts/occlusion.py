@@ -7,6 +7,7 @@ an estimate, made in a few milliseconds without a renderer; `docs/tasks.md` comp
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -34,7 +35,8 @@ def visible_fraction(spec: EpisodeSpec, *, opened: bool = False) -> float:
         spec: The episode.
         opened: Suppose that doors and drawers have been opened.
     """
-    target = next((item for item in spec.objects if item.kind == spec.task.target), None)
+    objects = [_pulled_out(spec, item) for item in spec.objects]
+    target = next((item for item in objects if item.kind == spec.task.target), None)
     if target is None:
         return 0.0
     place = _compartment_of(spec, target)
@@ -43,7 +45,7 @@ def visible_fraction(spec: EpisodeSpec, *, opened: bool = False) -> float:
     cameras = _cameras(place, target)
     points, weights = _points(cameras, target)
     seen = _enters(cameras, points, place)
-    for item in spec.objects:
+    for item in objects:
         level = abs(item.position_m[2] - target.position_m[2]) < 0.02
         if item is not target and level and _between(cameras, points, item):
             for pillar in outline(item.kind):
@@ -58,6 +60,17 @@ def _compartment_of(spec: EpisodeSpec, target: ObjectSpec) -> Compartment | None
         if abs(z - place.floor_z_m) < 0.02 and place.y_min_m <= y <= place.y_max_m:
             return place
     return None
+
+
+def _pulled_out(spec: EpisodeSpec, item: ObjectSpec) -> ObjectSpec:
+    """Return a thing where it stands once its drawer is pulled out wholly, as compartments are measured."""
+    place = _compartment_of(spec, item)
+    if place is None or place.opening is not Opening.TOP or not place.closure:
+        return item
+    part = find_furniture(spec.scene).part(place.closure)
+    value = next(state.value for state in spec.parts if state.name == part.name)
+    x, y, z = item.position_m
+    return replace(item, position_m=(x - (part.high - value), y, z))
 
 
 def _shut(spec: EpisodeSpec, place: Compartment) -> bool:
