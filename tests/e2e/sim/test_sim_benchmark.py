@@ -55,7 +55,7 @@ def test_picks_are_counted_over_all_layouts_and_lifts_over_executed_plans():
     assert rows["sim.picks_planned.task"] == 0.5
     assert rows["sim.plans_lifted.task"] == 0.5
     assert rows["sim.plans_collided.task"] == 1
-    assert rows["sim.visible_at_home.task"] == 0.75
-    assert rows["sim.well_visible_at_home.task"] == 0.25
+    assert rows["sim.visible_at_start.task"] == 0.75
+    assert rows["sim.well_visible_at_start.task"] == 0.25
     assert rows["sim.picks_planned.task.low"] < 0.5 < rows["sim.picks_planned.task.high"]
     assert (rows["sim.planning_ms_median.task"], rows["sim.planning_ms_max.task"]) == (20.0, 30.0)
