@@ -19,7 +19,7 @@ demo: install graphics
 	$(BIN)/baton demo $(ARGS)
 
 test: install graphics
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
 
 check: install
 	$(BIN)/ruff format --check .
