@@ -72,6 +72,8 @@ def sample_episode(
     kind, ranges = _variant(variant), find_randomization(randomization)
     strengths = load_prior(prior) if isinstance(prior, str) else prior
     if setting.scene == "koch":
+        if occlusion is not None:
+            raise UsageError(f"{task} has no degrees of occlusion: its target lies on an open table.")
         return sample_lift(seed, kind, ranges)
     if occlusion is None:
         return _draw(chosen, setting, seed, 0, kind, strengths, ranges)
