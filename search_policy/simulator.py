@@ -17,8 +17,6 @@ from search_policy.world import CAMERA, Truth
 if TYPE_CHECKING:
     from robots.sim.episode import EpisodeSpec
 
-_WIDE_SHARE = 0.6  # of a part's travel: from there on one looks past it
-
 
 class SimulatedWorld:
     """The MuJoCo robot with a clock that advances one control period per action. One per process.
@@ -131,7 +129,7 @@ def closed_parts(spec: EpisodeSpec) -> frozenset[str]:
     """Return the doors and drawers of a layout that are shut, or not open wide enough to look inside."""
     states = {state.name: state.value for state in spec.parts}
     parts = [part for part in find_furniture(spec.scene).parts if part.kind is not PartKind.SCREEN]
-    return frozenset(p.name for p in parts if states.get(p.name, p.high) < p.low + _WIDE_SHARE * (p.high - p.low))
+    return frozenset(p.name for p in parts if not p.is_open(states.get(p.name, p.high)))
 
 
 def view_postures(views: Sequence[View], home_rad: Sequence[float]) -> list[Float | None]:

@@ -6,10 +6,13 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from handoff import console
 from robots.errors import UsageError
+
+if TYPE_CHECKING:
+    from handoff.dataset.verify import Finding
 
 ACTIONS = {
     "verify": "check every file; exit code 1 when anything is wrong",
@@ -48,7 +51,7 @@ def run(_command: str, arguments: Sequence[str]) -> int:
 
 def _verify(root: Path, *, as_json: bool) -> int:
     from handoff.dataset.folder import DatasetFolder
-    from handoff.dataset.verify import CHECKS, verify
+    from handoff.dataset.verify import verify
 
     folder = DatasetFolder(root)
     waiting = [path.name for path in folder.parts()]
@@ -70,17 +73,23 @@ def _verify(root: Path, *, as_json: bool) -> int:
         }
         console.line(json.dumps(values))
         return OK if clean else FAILED
-    counts = Counter(item.check for item in findings)
     if found:
-        rows = [(name, f"{counts[name]} wrong" if counts[name] else "ok", text) for name, text in CHECKS.items()]
-        for name, result, text in rows:
-            console.line(f"{name.ljust(9)} {result.ljust(9)} {text}")
+        _say_checks(findings)
+    _say_verdict(root, len(found.whole) if found else 0, waiting, unfinished, clean=clean)
+    return OK if clean else FAILED
+
+
+def _say_checks(findings: Sequence[Finding]) -> None:
+    from handoff.dataset.verify import CHECKS
+
+    counts = Counter(item.check for item in findings)
+    for name, text in CHECKS.items():
+        result = f"{counts[name]} wrong" if counts[name] else "ok"
+        console.line(f"{name.ljust(9)} {result.ljust(9)} {text}")
     for item in findings[:MOST_FINDINGS]:
         console.line(f"  {item.where}: {item.problem}")
     if len(findings) > MOST_FINDINGS:
         console.line(f"  and {len(findings) - MOST_FINDINGS} more; --json lists all")
-    _say_verdict(root, len(found.whole) if found else 0, waiting, unfinished, clean=clean)
-    return OK if clean else FAILED
 
 
 def _say_verdict(root: Path, whole: int, waiting: list[str], unfinished: list[str], *, clean: bool) -> None:

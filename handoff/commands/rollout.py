@@ -21,8 +21,7 @@ from handoff.statistics import wilson
 from robots.errors import UsageError
 
 if TYPE_CHECKING:
-    from robots.sim.episode import EpisodeSpec
-    from robots.types import Float
+    pass
 
 ROWS, SUMMARY, CONFIG = "episodes.jsonl", "summary.json", "config.json"
 ENGINES = ("process", "ray")
@@ -147,6 +146,7 @@ def rollout(options: RolloutOptions) -> dict[str, Any]:
 
 def run_batch(options: RolloutOptions, seeds: Sequence[int]) -> list[Row]:
     """Run these layouts in a world of their own and return one row each."""
+    from robots.sim.layout import target_posterior
     from robots.sim.tasks import scene_of
     from search_policy.methods import Searcher, SearcherConfig
     from search_policy.rollout import RolloutConfig
@@ -160,20 +160,10 @@ def run_batch(options: RolloutOptions, seeds: Sequence[int]) -> list[Row]:
         policy = Path(options.policy) if options.policy else SHIPPED_POLICY
         config = SearcherConfig(options.method, SearchConfig(), limits, policy)
         detector = SegmentationDetector(options.miss_rate, options.false_rate)
-        searcher = Searcher(world, config, detector, layout_prior)
+        searcher = Searcher(world, config, detector, target_posterior)
         return [_row(searcher.run(options.task, seed)) for seed in seeds]
     finally:
         world.close()
-
-
-def layout_prior(spec: EpisodeSpec) -> Float:
-    """Return where the layout's cues say that the target may be, (compartments, columns), sum 1.
-
-    The cues are read from the simulator as an ideal perception would read them; the target itself is not.
-    """
-    from robots.sim.layout import target_posterior
-
-    return target_posterior(spec)
 
 
 def read_rows(path: Path) -> list[Row]:

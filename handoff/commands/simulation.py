@@ -15,7 +15,6 @@ from handoff.clock import MonotonicClock, SimulatedClock
 from handoff.commands.layouts import sample_layout
 from handoff.commands.opener import SimulatedOpener
 from handoff.commands.oracle import OracleSearch
-from handoff.commands.rollout import layout_prior
 from handoff.commands.sim_dataset import SimulatedDataset
 from handoff.commands.sim_judge import SimulationJudge
 from handoff.config import GENERALIST_ALONE, EvalConfig
@@ -31,6 +30,7 @@ from handoff.trigger.pausing import PausingTrigger
 from handoff.video import Filming
 from robots.sim.arm import WRIST_CAMERA
 from robots.sim.furniture import find_furniture
+from robots.sim.layout import target_posterior
 from robots.sim.mujoco_robot import MujocoRobot, SimConfig
 from robots.sim.privileged import PrivilegedView
 from robots.sim.scene import THIRD_PERSON_CAMERA
@@ -179,7 +179,7 @@ class SimulatedWorld:
             )
         chooser = self._choosers[name]
         if name == "coverage-prior" and isinstance(chooser, PlannedCoverage):
-            chooser.weigh(layout_prior(spec))
+            chooser.weigh(target_posterior(spec, self._config.prior))
         return chooser, self._views
 
     def _filming(self) -> Filming:

@@ -46,6 +46,10 @@ class Part:
     high: float
     hinge_y_m: float = 0.0
 
+    def is_open(self, value: float) -> bool:
+        """Whether a door or drawer at `value` lets one look and reach inside: from half of its travel on."""
+        return value >= 0.5 * (self.low + self.high)
+
 
 @dataclass(frozen=True, slots=True)
 class Furniture:

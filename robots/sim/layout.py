@@ -22,7 +22,7 @@ from robots.sim.layout_table import sample_lift
 from robots.sim.layouts.hints import draw_cues, draw_parts
 from robots.sim.layouts.occlusion import visible_fraction
 from robots.sim.layouts.placing import ROOM, Furnishing, Spot, front_depths
-from robots.sim.layouts.prior import LayoutPrior, draw_place, load_prior, posterior
+from robots.sim.layouts.prior import LayoutPrior, draw_place, find_prior, posterior
 from robots.sim.layouts.starts import STARTS
 from robots.sim.objects import CLASSES, CLUTTER, ObjectClass
 from robots.sim.randomization import Randomization, find_randomization
@@ -70,7 +70,7 @@ def sample_episode(
     """
     chosen, setting = find_task(task, target), find_setting(task)
     kind, ranges = _variant(variant), find_randomization(randomization)
-    strengths = load_prior(prior) if isinstance(prior, str) else prior
+    strengths = find_prior(prior)
     if setting.scene == "koch":
         if occlusion is not None:
             raise UsageError(f"{task} has no degrees of occlusion: its target lies on an open table.")
@@ -89,7 +89,7 @@ def target_posterior(spec: EpisodeSpec, prior: LayoutPrior | str = "structured")
         spec: An episode of a task with furniture.
         prior: The prior that it was drawn with.
     """
-    strengths = load_prior(prior) if isinstance(prior, str) else prior
+    strengths = find_prior(prior)
     base = _base(find_setting(spec.task.name), spec.region, CLASSES[spec.task.target])
     return posterior(spec.cues, strengths, spec.region, base)
 

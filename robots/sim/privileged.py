@@ -14,7 +14,6 @@ from robots.sim.mujoco_robot import MujocoRobot
 from robots.sim.snapshot import State
 from robots.types import Float, Privileged
 
-OPEN_SHARE = 0.5  # a door or drawer counts as open from this share of its travel on
 LIFT_M = 0.05  # a grasp counts once the target is this far above where it stood
 
 
@@ -101,7 +100,7 @@ class PrivilegedView:
         found = find_furniture(self._robot.config.scene).part(part)
         if found.kind is PartKind.SCREEN:
             raise UsageError(f"{part} is a screen, which neither opens nor closes.")
-        return self.part_positions()[part] >= found.low + OPEN_SHARE * (found.high - found.low)
+        return found.is_open(self.part_positions()[part])
 
     def observe(self, camera: str | None = None) -> Privileged:
         """Return everything at once from one segmentation.

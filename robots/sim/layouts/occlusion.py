@@ -79,7 +79,7 @@ def _shut(spec: EpisodeSpec, place: Compartment) -> bool:
         return False
     part = find_furniture(spec.scene).part(place.closure)
     value = next(state.value for state in spec.parts if state.name == part.name)
-    return value < part.low + 0.5 * (part.high - part.low)
+    return not part.is_open(value)
 
 
 def _cameras(place: Compartment, target: ObjectSpec) -> Float:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +55,23 @@ class LayoutPrior:
 
 
 UNIFORM = LayoutPrior(0.0, 0.0, 0.0, 0.0)
+
+
+def find_prior(given: LayoutPrior | str) -> LayoutPrior:
+    """Return strengths as they are, or load them by name or path; every preset is read once.
+
+    Raises:
+        UsageError: As `load_prior`.
+        SpecError: As `load_prior`.
+    """
+    if isinstance(given, LayoutPrior):
+        return given
+    return _preset(given) if given in presets() else load_prior(given)
+
+
+@cache
+def _preset(name: str) -> LayoutPrior:
+    return load_prior(name)
 
 
 def load_prior(name: str) -> LayoutPrior:
