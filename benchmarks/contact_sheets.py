@@ -39,7 +39,7 @@ from robots.sim.randomization import find_randomization
 from robots.sim.randomize import appearance_rng, randomize
 from robots.sim.tasks import TASKS, scene_of
 from robots.types import Float, Image
-from search_policy.simulator import view_postures
+from search_policy.episodes.simulator import view_postures
 
 IMAGES = Path(__file__).resolve().parents[1] / "docs" / "images"
 SEED = 100_016  # a validation layout with something on every shelf

@@ -10,7 +10,8 @@ Run `python -m benchmarks.layout_gain`; it takes some minutes and needs no rende
 - `gain`: by how much `optimal` is below `fixed`, that is what only reading the cues can win.
 - `bits`: by how much the cues lower the entropy of the target's look.
 
-A look is a straight view of `search_policy.viewpoints`. Assumptions: the cues are known from the start; one look shows
+A look is a straight view of `search_policy.motion.viewpoints`. Assumptions: the cues are known from the start; one look
+shows
 the target if it stands in the columns nearest to the view's aim; a shut door costs no time to open; the motions are
 straight, from rest to rest, at the mover's limits, and begin before the middle of the furniture. `fixed` is fitted on
 one half of the layouts and judged on the other, both ways round. Timed orders of more than ten looks are local optima.
@@ -35,10 +36,10 @@ from robots.sim.layouts import bayes
 from robots.sim.layouts.prior import UNIFORM, LayoutPrior, cell_centers, load_prior, posterior
 from robots.sim.tasks import TASKS, find_setting, scene_of
 from robots.types import Float
-from search_policy.geometry import look_at
-from search_policy.mover import MoverConfig
-from search_policy.oracle import travel_s
-from search_policy.viewpoints import View, ViewConfig, candidate_views
+from search_policy.motion.geometry import look_at
+from search_policy.motion.mover import MoverConfig
+from search_policy.motion.viewpoints import View, ViewConfig, candidate_views
+from search_policy.searchers.oracle import travel_s
 
 FIRST_SEED = 100_000
 DWELL_S = 0.35  # a look itself, as the coverage searcher reckons

@@ -26,11 +26,11 @@ from robots.sim.mujoco_robot import MujocoRobot, SimConfig
 from robots.sim.privileged import PrivilegedView
 from robots.sim.tasks import TASKS, scene_of
 from robots.types import CameraIntrinsics, Float
-from search_policy.geometry import look_at
-from search_policy.keepout import KeepOut
-from search_policy.oracle import goal_views
-from search_policy.simulator import SimulatedWorld
-from search_policy.viewpoints import View, ViewConfig, candidate_views
+from search_policy.episodes.simulator import SimulatedWorld
+from search_policy.motion.geometry import look_at
+from search_policy.motion.keepout import KeepOut
+from search_policy.motion.viewpoints import View, ViewConfig, candidate_views
+from search_policy.searchers.oracle import goal_views
 
 FIRST_SEED = 100_000
 WRIST_PX = (128, 128)

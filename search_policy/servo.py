@@ -23,11 +23,11 @@ from robots.types import (
     SkillState,
     Task,
 )
-from search_policy.geometry import look_at_off_axis, ray_of
-from search_policy.keepout import KeepOut
-from search_policy.mover import Mover, MoverConfig
-from search_policy.sightline import place_of
-from search_policy.viewpoints import ViewConfig, camera_box, cleared_pose
+from search_policy.memory.sightline import place_of
+from search_policy.motion.geometry import look_at_off_axis, ray_of
+from search_policy.motion.keepout import KeepOut
+from search_policy.motion.mover import Mover, MoverConfig
+from search_policy.motion.viewpoints import ViewConfig, camera_box, cleared_pose
 
 _POSES_KEPT = 32
 _BEFORE, _ABOVE = np.array([-1.0, 0.0, 0.15]), np.array([-0.55, 0.0, 0.85])  # where a compartment is best looked into

@@ -24,11 +24,11 @@ from robots.types import (
     SkillState,
     Task,
 )
-from search_policy.choosers import Chooser, MapReader
-from search_policy.mover import Mover, MoverConfig, MoverState
+from search_policy.memory.seen_map import SeenMap, SeenMapConfig
+from search_policy.motion.mover import Mover, MoverConfig, MoverState
+from search_policy.motion.viewpoints import View, ViewConfig, candidate_views
 from search_policy.observations import AgentState, downsample, proprioception
-from search_policy.seen_map import SeenMap, SeenMapConfig
-from search_policy.viewpoints import View, ViewConfig, candidate_views
+from search_policy.searchers.choosers import Chooser, MapReader
 
 _POSES_KEPT = 32
 _CANDIDATE_STEPS = 6

@@ -33,11 +33,11 @@ from robots.real.profile import SHIPPED, Driver
 from robots.region import SearchRegion
 from robots.robot import Robot
 from robots.types import ActionSpace, Task
-from search_policy.choosers import Chooser, CoverageChooser, PolicyChooser, RandomChooser, SweepChooser
-from search_policy.mover import MoverConfig
+from search_policy.motion.mover import MoverConfig
+from search_policy.motion.viewpoints import ViewConfig, candidate_views
+from search_policy.searchers.choosers import Chooser, CoverageChooser, PolicyChooser, RandomChooser, SweepChooser
 from search_policy.servo import FixationConfig, FixationSkill
 from search_policy.skill import SearchConfig, SearchSkill
-from search_policy.viewpoints import ViewConfig, candidate_views
 from vla_bridge.client import PolicyClient
 from vla_bridge.observations import PrivilegedState
 from vla_bridge.process import ServerProcess

@@ -16,7 +16,7 @@ from robots.sim.mujoco_robot import MujocoRobot, SimConfig
 from robots.sim.privileged import PrivilegedView
 from robots.sim.scene import HOME_RAD
 from robots.types import Float
-from search_policy.geometry import look_at
+from search_policy.motion.geometry import look_at
 
 VIEWS_PER_LAYOUT = 6
 CLOSE_SHARE = 0.4

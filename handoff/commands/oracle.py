@@ -1,7 +1,7 @@
 """The upper bound: the same controller, mover and trigger, on the quickest way to a view that shows the target.
 
 Its number of control periods is the shortest path of SPL (Anderson et al., arXiv 1807.06757): the least over the most
-promising goals of `search_policy.oracle`, each tried out in a simulation of its own.
+promising goals of `search_policy.searchers.oracle`, each tried out in a simulation of its own.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from robots.sim.furniture import find_furniture
 from robots.sim.mujoco_robot import MujocoRobot, SimConfig
 from robots.sim.privileged import PrivilegedView
 from robots.types import Command, DetectionFrame, Float, Lease, Observation, SkillHealth, SkillState, Task
-from search_policy.mover import MoverConfig
-from search_policy.oracle import FirstOpen, goal_views, quickest_first, shortest
+from search_policy.episodes.simulator import view_postures
+from search_policy.motion.mover import MoverConfig
+from search_policy.motion.viewpoints import View, ViewConfig, candidate_views
+from search_policy.searchers.oracle import FirstOpen, goal_views, quickest_first, shortest
 from search_policy.servo import FixationSkill
-from search_policy.simulator import view_postures
 from search_policy.skill import SearchSkill
-from search_policy.viewpoints import View, ViewConfig, candidate_views
 
 
 @dataclass(frozen=True, slots=True, eq=False)

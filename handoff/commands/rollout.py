@@ -97,7 +97,7 @@ def run(_command: str, arguments: Sequence[str]) -> int:
     """
     from robots.sim.randomization import load_randomization
     from robots.sim.tasks import find_task
-    from search_policy.methods import find_method
+    from search_policy.searchers.methods import find_method
 
     options = parse_options(RolloutOptions, arguments)
     find_task(options.task)
@@ -148,11 +148,11 @@ def run_batch(options: RolloutOptions, seeds: Sequence[int]) -> list[Row]:
     """Run these layouts in a world of their own and return one row each."""
     from robots.sim.layout import target_posterior
     from robots.sim.tasks import scene_of
-    from search_policy.methods import Searcher, SearcherConfig
-    from search_policy.rollout import RolloutConfig
-    from search_policy.simulator import SimulatedWorld
+    from search_policy.episodes.rollout import RolloutConfig
+    from search_policy.episodes.simulator import SimulatedWorld
+    from search_policy.episodes.world import SegmentationDetector
+    from search_policy.searchers.methods import Searcher, SearcherConfig
     from search_policy.skill import SearchConfig
-    from search_policy.world import SegmentationDetector
 
     world = SimulatedWorld((168, 168), randomization=options.randomization, scene=scene_of(options.task))
     try:

@@ -35,15 +35,15 @@ from robots.sim.mujoco_robot import MujocoRobot, SimConfig
 from robots.sim.privileged import PrivilegedView
 from robots.sim.scene import THIRD_PERSON_CAMERA
 from robots.sim.tasks import scene_of
-from search_policy.choosers import Chooser
+from search_policy.episodes.simulator import closed_parts
 from search_policy.interactive import InteractiveSearchSkill
-from search_policy.methods import build_chooser
-from search_policy.oracle import FirstOpen, rush_view
-from search_policy.planner import PlannedCoverage
+from search_policy.motion.viewpoints import View, ViewConfig, candidate_views
+from search_policy.searchers.choosers import Chooser
+from search_policy.searchers.methods import build_chooser
+from search_policy.searchers.oracle import FirstOpen, rush_view
+from search_policy.searchers.planner import PlannedCoverage
 from search_policy.servo import FixationSkill
-from search_policy.simulator import closed_parts
 from search_policy.skill import SearchSkill
-from search_policy.viewpoints import View, ViewConfig, candidate_views
 from vla_bridge.client import PolicyClient
 from vla_bridge.process import ServerProcess
 from vla_bridge.skill import GeneralistSkill

@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     import numpy as np
 
     from robots.types import Task
-    from search_policy.world import Detect, SearchWorld
+    from search_policy.episodes.world import Detect, SearchWorld
 
 
 def help_lines(_command: str) -> list[str]:
-    """The options of `search_policy.config.TrainConfig`."""
-    from search_policy.config import TrainConfig
+    """The options of `search_policy.learning.config.TrainConfig`."""
+    from search_policy.learning.config import TrainConfig
 
     return option_lines(TrainConfig)
 
@@ -28,11 +28,11 @@ def run(_command: str, arguments: Sequence[str]) -> int:
     Raises:
         UsageError: The run folder belongs to another configuration.
     """
-    from search_policy.config import TrainConfig
+    from search_policy.learning.config import TrainConfig
 
     config = parse_options(TrainConfig, arguments)
     from robots.sim.randomization import load_randomization
-    from search_policy.trainer import train
+    from search_policy.learning.trainer import train
 
     load_randomization(config.collect.randomization)
     folder = train(config, _color_shape if config.collect.detector == "color_shape" else None)

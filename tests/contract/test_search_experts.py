@@ -12,13 +12,13 @@ from robots.sim.arm import HOME_RAD
 from robots.sim.furniture import FURNITURE
 from robots.sim.kinematics import LOWER_RAD, UPPER_RAD, ArmKinematics
 from robots.types import CameraIntrinsics, Holder, Lease, Observation, SkillState, Task
-from search_policy.choosers import CoverageChooser, RandomChooser, SweepChooser
-from search_policy.keepout import KeepOut
-from search_policy.oracle import FirstOpen
-from search_policy.planner import PlannedCoverage, PlannerConfig
-from search_policy.sightline import place_of
+from search_policy.memory.sightline import place_of
+from search_policy.motion.keepout import KeepOut
+from search_policy.motion.viewpoints import ViewConfig, candidate_views
+from search_policy.searchers.choosers import CoverageChooser, RandomChooser, SweepChooser
+from search_policy.searchers.oracle import FirstOpen
+from search_policy.searchers.planner import PlannedCoverage, PlannerConfig
 from search_policy.skill import SearchConfig, SearchSkill
-from search_policy.viewpoints import ViewConfig, candidate_views
 
 HOME = np.array(HOME_RAD)
 INTRINSICS = CameraIntrinsics(84, 84, 60.0)

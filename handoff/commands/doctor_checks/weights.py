@@ -33,7 +33,7 @@ def check_detector(task: str = "", folder: Path = color_shape.WEIGHTS) -> Findin
 
 def check_search_policy(folder: Path) -> Finding:
     """The search policy loads and matches its hash."""
-    from search_policy.choosers import PolicyChooser
+    from search_policy.searchers.choosers import PolicyChooser
 
     try:
         PolicyChooser.load(folder)

@@ -11,7 +11,7 @@ from handoff.controller import ControllerConfig
 from handoff.detectors.color_shape import ColorShapeDetector, load_model
 from robots.sim.layout import sample_episode
 from robots.sim.mujoco_robot import SimConfig
-from search_policy.oracle import shortest
+from search_policy.searchers.oracle import shortest
 
 TASK = "bookshelf_pineapple"
 

@@ -12,14 +12,14 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "unit" / "search"))
 from search_fixtures import KinematicWorld, perfect_detector
 
 from robots.errors import UsageError
-from search_policy.choosers import RandomChooser
-from search_policy.collect import SEEDS_PER_SHARD, MixtureChooser, shard_layouts
-from search_policy.config import CollectConfig
-from search_policy.dataset import COLUMNS, frames_of, load_frames, shards, write_shard
+from search_policy.episodes.collect import SEEDS_PER_SHARD, MixtureChooser, shard_layouts
+from search_policy.episodes.dataset import COLUMNS, frames_of, load_frames, shards, write_shard
+from search_policy.episodes.rollout import Rollout, RolloutConfig
+from search_policy.learning.config import CollectConfig
+from search_policy.motion.viewpoints import ViewConfig, candidate_views
 from search_policy.observations import PRIVILEGED_KEYS
-from search_policy.rollout import Rollout, RolloutConfig
+from search_policy.searchers.choosers import RandomChooser
 from search_policy.skill import SearchConfig
-from search_policy.viewpoints import ViewConfig, candidate_views
 
 
 @pytest.fixture(scope="module")

@@ -11,16 +11,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from search_policy.training_state import checkpoints
+from search_policy.learning.training_state import checkpoints
 
 ROOT = Path(__file__).parents[3]
 SCRIPT = textwrap.dedent(
     """
     import sys
     import numpy as np
-    from search_policy.config import TrainConfig
-    from search_policy.replay import NO_ACTION, Frames
-    from search_policy.trainer import train_on
+    from search_policy.learning.config import TrainConfig
+    from search_policy.learning.replay import NO_ACTION, Frames
+    from search_policy.learning.trainer import train_on
 
     rng = np.random.default_rng(0)
     episodes, length, views = 20, 4, 21

@@ -14,8 +14,8 @@ torch.set_num_threads(1)
 @pytest.fixture(scope="session")
 def episodes():
     """Demonstrations in the kinematic world: 24 layouts, random order."""
-    from search_policy.choosers import RandomChooser
-    from search_policy.rollout import Rollout, RolloutConfig
+    from search_policy.episodes.rollout import Rollout, RolloutConfig
+    from search_policy.searchers.choosers import RandomChooser
     from search_policy.skill import SearchConfig
 
     rollout = Rollout.build(KinematicWorld(), RandomChooser(), SearchConfig(), RolloutConfig(max_steps=250), seed=0)
@@ -24,6 +24,6 @@ def episodes():
 
 @pytest.fixture(scope="session")
 def frames(episodes):
-    from search_policy.dataset import frames_of
+    from search_policy.episodes.dataset import frames_of
 
     return frames_of(episodes)

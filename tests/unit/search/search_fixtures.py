@@ -6,8 +6,8 @@ import numpy as np
 
 from robots.region import SearchRegion
 from robots.types import CameraIntrinsics, Detection, DetectionFrame, Observation, Task
-from search_policy.geometry import look_at, rotation_of
-from search_policy.world import CAMERA, Truth
+from search_policy.episodes.world import CAMERA, Truth
+from search_policy.motion.geometry import look_at, rotation_of
 
 REGION = SearchRegion.bookcase(
     front_x_m=0.66, depth_m=0.28, y_min_m=-0.42, y_max_m=0.42, shelf_z_m=(0.06, 0.35, 0.64), clearance_m=0.27

@@ -6,9 +6,9 @@ import numpy as np
 
 from robots.sim.furniture import BOOKCASE
 from robots.types import CameraIntrinsics
-from search_policy.geometry import look_at
-from search_policy.seen_map import SeenMap, SeenMapConfig
-from search_policy.viewpoints import ViewConfig, camera_box, candidate_views
+from search_policy.memory.seen_map import SeenMap, SeenMapConfig
+from search_policy.motion.geometry import look_at
+from search_policy.motion.viewpoints import ViewConfig, camera_box, candidate_views
 
 REGION = BOOKCASE.region
 VIEWS = candidate_views(REGION, ViewConfig())

@@ -9,12 +9,12 @@ from safetensors.torch import load, save
 
 from robots.errors import CheckpointError, SpecError
 from robots.types import Privileged
-from search_policy.batches import input_sizes
-from search_policy.checkpoint import load_actor, save_actor
-from search_policy.choosers import PolicyChooser
-from search_policy.config import TrainConfig
-from search_policy.networks import Actor, ActorSpec
+from search_policy.learning.batches import input_sizes
+from search_policy.learning.checkpoint import load_actor, save_actor
+from search_policy.learning.config import TrainConfig
+from search_policy.learning.networks import Actor, ActorSpec
 from search_policy.observations import PRIVILEGED_KEYS, AgentState, ObsGroups, downsample, privileged_vector
+from search_policy.searchers.choosers import PolicyChooser
 
 
 @pytest.fixture

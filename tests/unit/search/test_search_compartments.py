@@ -5,15 +5,15 @@ from search_fixtures import INTRINSICS, REGION, TASK, KinematicWorld
 from robots.errors import UsageError
 from robots.sim.furniture import CABINET
 from robots.types import Detection, DetectionFrame, Holder, Lease
-from search_policy.choosers import SweepChooser
-from search_policy.evidence import Evidence, EvidenceConfig, missed
-from search_policy.geometry import look_at
-from search_policy.keepout import KeepOut
-from search_policy.planner import PlannedCoverage
-from search_policy.route import Router
-from search_policy.seen_map import SeenMap, SeenMapConfig
+from search_policy.memory.evidence import Evidence, EvidenceConfig, missed
+from search_policy.memory.seen_map import SeenMap, SeenMapConfig
+from search_policy.motion.geometry import look_at
+from search_policy.motion.keepout import KeepOut
+from search_policy.motion.route import Router
+from search_policy.motion.viewpoints import ViewConfig, candidate_views
+from search_policy.searchers.choosers import SweepChooser
+from search_policy.searchers.planner import PlannedCoverage
 from search_policy.skill import SearchSkill
-from search_policy.viewpoints import ViewConfig, candidate_views
 
 CABINET_REGION = CABINET.region
 VIEWS = candidate_views(CABINET_REGION, ViewConfig())

@@ -8,10 +8,10 @@ import pytest
 from robots.errors import PlanningError
 from robots.sim.furniture import CABINET
 from robots.types import ActionSpace, Holder, Lease, SkillState
-from search_policy.choosers import SweepChooser
 from search_policy.interactive import PATIENCE_STEPS, InteractiveSearchSkill
+from search_policy.motion.viewpoints import ViewConfig
+from search_policy.searchers.choosers import SweepChooser
 from search_policy.skill import SearchConfig, SearchSkill
-from search_policy.viewpoints import ViewConfig
 from tests.unit.search.search_fixtures import INTRINSICS, TASK, KinematicWorld
 
 CONFIG = SearchConfig(views=ViewConfig(columns=1, obliques=0), passes=1)

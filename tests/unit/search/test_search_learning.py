@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from robots.errors import UsageError
-from search_policy.aawr import Learner, RunningScale
-from search_policy.batches import DecisionSource, input_sizes
-from search_policy.config import TrainConfig
-from search_policy.diagnostics import rank_correlations, spearman
-from search_policy.losses import (
+from search_policy.learning.aawr import Learner, RunningScale
+from search_policy.learning.batches import DecisionSource, input_sizes
+from search_policy.learning.config import TrainConfig
+from search_policy.learning.diagnostics import rank_correlations, spearman
+from search_policy.learning.losses import (
     advantage_weights,
     bootstrapped_return,
     effective_sample_size,
@@ -20,11 +20,11 @@ from search_policy.losses import (
     td_loss,
     weighted_regression_loss,
 )
-from search_policy.networks import ActorSpec
+from search_policy.learning.networks import ActorSpec
+from search_policy.learning.replay import NO_ACTION, Frames, split_episodes, transitions
+from search_policy.learning.reward import DecisionOutcome, RewardConfig, reward_terms
+from search_policy.learning.trainer import train_on
 from search_policy.observations import PRIVILEGED_KEYS
-from search_policy.replay import NO_ACTION, Frames, split_episodes, transitions
-from search_policy.reward import DecisionOutcome, RewardConfig, reward_terms
-from search_policy.trainer import train_on
 
 SMALL = {
     "updates": 6,

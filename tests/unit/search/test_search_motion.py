@@ -3,12 +3,12 @@ import pytest
 from search_fixtures import DT_S, INTRINSICS, REGION, TASK, KinematicWorld, perfect_detector
 
 from robots.types import Action, ActionSpace, DetectionFrame, Holder, Lease, SkillState
-from search_policy.choosers import CoverageChooser, RandomChooser, SweepChooser
-from search_policy.geometry import look_at, pose_difference
-from search_policy.mover import Mover, MoverConfig, MoverState
+from search_policy.motion.geometry import look_at, pose_difference
+from search_policy.motion.mover import Mover, MoverConfig, MoverState
+from search_policy.motion.viewpoints import ViewConfig, candidate_views
+from search_policy.searchers.choosers import CoverageChooser, RandomChooser, SweepChooser
 from search_policy.servo import FixationConfig, FixationSkill
 from search_policy.skill import SearchConfig, SearchSkill
-from search_policy.viewpoints import ViewConfig, candidate_views
 
 VIEWS = candidate_views(REGION, ViewConfig())
 LEASE = Lease(Holder.SEARCH, 1)

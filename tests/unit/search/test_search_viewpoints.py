@@ -7,9 +7,9 @@ from search_fixtures import INTRINSICS, REGION
 from robots.errors import UsageError
 from robots.region import SearchRegion
 from robots.types import Detection, DetectionFrame
-from search_policy.geometry import look_at, look_at_off_axis, rotation_of, rotation_vector
-from search_policy.seen_map import CHANNELS, VIEW_FEATURES, SeenMap, SeenMapConfig
-from search_policy.viewpoints import ViewConfig, camera_box, candidate_views
+from search_policy.memory.seen_map import CHANNELS, VIEW_FEATURES, SeenMap, SeenMapConfig
+from search_policy.motion.geometry import look_at, look_at_off_axis, rotation_of, rotation_vector
+from search_policy.motion.viewpoints import ViewConfig, camera_box, candidate_views
 
 VIEWS = candidate_views(REGION, ViewConfig())
 vectors = st.tuples(*[st.floats(-1.7, 1.7)] * 3).map(np.array)

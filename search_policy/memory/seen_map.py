@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from robots.errors import UsageError
 from robots.region import SearchRegion
 from robots.types import CameraIntrinsics, DetectionFrame, Float
-from search_policy.evidence import Evidence, EvidenceConfig
-from search_policy.geometry import ray_of
-from search_policy.sightline import Openings, compartment_of, place_of
-from search_policy.viewpoints import View
+from search_policy.memory.evidence import Evidence, EvidenceConfig
+from search_policy.memory.sightline import Openings, compartment_of, place_of
+from search_policy.motion.geometry import ray_of
+from search_policy.motion.viewpoints import View
 
 CHANNELS = ("seen", "seen_leftwards", "seen_rightwards", "quality", "score", "age")
 VIEW_FEATURES = ("gain", "side_gain", "visible", "score", "age", "travel", "visits", "shelf", "across", "yaw")

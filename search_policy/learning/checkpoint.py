@@ -15,8 +15,8 @@ from safetensors.torch import load as parse_tensors
 from safetensors.torch import save as dump_tensors
 
 from robots.errors import CheckpointError
-from search_policy.config import NetworkConfig
-from search_policy.networks import Actor, ActorSpec, InputSizes
+from search_policy.learning.config import NetworkConfig
+from search_policy.learning.networks import Actor, ActorSpec, InputSizes
 
 FORMAT = "baton-search-actor/1"
 WEIGHTS, CONFIG = "actor.safetensors", "config.json"

@@ -6,8 +6,8 @@ import torch
 from scipy.stats import spearmanr
 from torch import Tensor
 
-from search_policy.aawr import Learner
-from search_policy.batches import DecisionSource
+from search_policy.learning.aawr import Learner
+from search_policy.learning.batches import DecisionSource
 
 
 @torch.no_grad()

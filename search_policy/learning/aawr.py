@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from search_policy.config import TrainConfig
-from search_policy.losses import (
+from search_policy.learning.config import TrainConfig
+from search_policy.learning.losses import (
     advantage_weights,
     bootstrapped_return,
     effective_sample_size,
@@ -17,7 +17,7 @@ from search_policy.losses import (
     td_loss,
     weighted_regression_loss,
 )
-from search_policy.networks import Actor, ActorSpec, AgentBatch, Critic
+from search_policy.learning.networks import Actor, ActorSpec, AgentBatch, Critic
 
 
 @dataclass(frozen=True, slots=True, eq=False)

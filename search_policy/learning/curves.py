@@ -7,7 +7,7 @@ import io
 import json
 from pathlib import Path
 
-from search_policy.checkpoint import write_atomically
+from search_policy.learning.checkpoint import write_atomically
 
 NAME = "curves"
 

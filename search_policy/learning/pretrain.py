@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from search_policy.networks import ActorSpec, ImageEncoder, dense
-from search_policy.replay import Frames
+from search_policy.learning.networks import ActorSpec, ImageEncoder, dense
+from search_policy.learning.replay import Frames
 
 _SHIFT_PX = 4
 

@@ -11,14 +11,14 @@ import numpy as np
 from robots.errors import UsageError
 from robots.sim.episode import EpisodeSpec
 from robots.types import Float
-from search_policy.choosers import SHIPPED, Chooser, PolicyChooser, RandomChooser, SweepChooser
-from search_policy.oracle import FirstOpen, goal_views, quickest_first, rush_view, shortest
-from search_policy.planner import PlannedCoverage
-from search_policy.rollout import Rollout, RolloutConfig, SearchEpisode
-from search_policy.simulator import SimulatedWorld
+from search_policy.episodes.rollout import Rollout, RolloutConfig, SearchEpisode
+from search_policy.episodes.simulator import SimulatedWorld
+from search_policy.episodes.world import CAMERA, DetectorFactory
+from search_policy.motion.viewpoints import View, candidate_views
+from search_policy.searchers.choosers import SHIPPED, Chooser, PolicyChooser, RandomChooser, SweepChooser
+from search_policy.searchers.oracle import FirstOpen, goal_views, quickest_first, rush_view, shortest
+from search_policy.searchers.planner import PlannedCoverage
 from search_policy.skill import SearchConfig
-from search_policy.viewpoints import View, candidate_views
-from search_policy.world import CAMERA, DetectorFactory
 
 METHODS: dict[str, str] = {
     "search": "learned search",

@@ -22,9 +22,9 @@ from safetensors.torch import save as dump_tensors
 from torch import Tensor, nn
 
 from robots.errors import CheckpointError
-from search_policy.aawr import Learner
-from search_policy.checkpoint import load_strictly
-from search_policy.pretrain import Auxiliary
+from search_policy.learning.aawr import Learner
+from search_policy.learning.checkpoint import load_strictly
+from search_policy.learning.pretrain import Auxiliary
 
 TENSORS, STATE = "tensors.safetensors", "state.json"
 

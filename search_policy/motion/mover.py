@@ -10,8 +10,8 @@ import numpy as np
 
 from robots.region import Opening, SearchRegion
 from robots.types import Float, Observation
-from search_policy.geometry import pose_difference
-from search_policy.route import Router
+from search_policy.motion.geometry import pose_difference
+from search_policy.motion.route import Router
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from robots.types import Action, Command, DetectionFrame, Holder, Lease, Observation, Privileged, SkillState
-from search_policy.choosers import Chooser
+from search_policy.episodes.world import DetectorFactory, SearchWorld, is_target
+from search_policy.motion.viewpoints import View
 from search_policy.observations import AgentState, target_privileged
+from search_policy.searchers.choosers import Chooser
 from search_policy.servo import FixationConfig, FixationSkill
 from search_policy.skill import Decision, SearchConfig, SearchSkill
-from search_policy.viewpoints import View
-from search_policy.world import DetectorFactory, SearchWorld, is_target
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,9 @@ import numpy as np
 
 from robots.region import SearchRegion
 from robots.types import Float
-from search_policy.geometry import pose_difference
-from search_policy.keepout import KeepOut
-from search_policy.viewpoints import CameraBox, ViewConfig, camera_box
+from search_policy.motion.geometry import pose_difference
+from search_policy.motion.keepout import KeepOut
+from search_policy.motion.viewpoints import CameraBox, ViewConfig, camera_box
 
 _APART_M = 0.06  # via poses nearer to each other than this are the same
 _TURN_M_PER_RAD = 0.35  # how far the camera could have moved in the time of a turn

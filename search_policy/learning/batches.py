@@ -7,10 +7,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from search_policy.aawr import DecisionBatch
-from search_policy.networks import AgentBatch, InputSizes
+from search_policy.learning.aawr import DecisionBatch
+from search_policy.learning.networks import AgentBatch, InputSizes
+from search_policy.learning.replay import Frames, Transitions
 from search_policy.observations import ObsGroups
-from search_policy.replay import Frames, Transitions
 
 
 class DecisionSource:

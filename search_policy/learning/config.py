@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from robots.errors import UsageError
+from search_policy.learning.reward import RewardConfig
 from search_policy.observations import PRIVILEGED_KEYS, ObsGroups
-from search_policy.reward import RewardConfig
 from search_policy.skill import SearchConfig
 
 METHODS = {

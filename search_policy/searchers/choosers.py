@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from search_policy.memory.seen_map import VIEW_FEATURES
+from search_policy.motion.viewpoints import View
 from search_policy.observations import AgentState
-from search_policy.seen_map import VIEW_FEATURES
-from search_policy.viewpoints import View
 
 if TYPE_CHECKING:
-    from search_policy.networks import Actor
-    from search_policy.seen_map import SeenMap
+    from search_policy.learning.networks import Actor
+    from search_policy.memory.seen_map import SeenMap
 
 _LEVEL_M = 0.14  # compartments whose views aim at heights closer than this are on one level
-SHIPPED = Path(__file__).parent / "weights" / "bookshelf"
+SHIPPED = Path(__file__).parents[1] / "weights" / "bookshelf"
 
 _GAIN, _SIDE_GAIN, _AGE, _TRAVEL = (VIEW_FEATURES.index(name) for name in ("gain", "side_gain", "age", "travel"))
 
@@ -179,7 +179,7 @@ class PolicyChooser:
         """
         import torch
 
-        from search_policy.checkpoint import load_actor
+        from search_policy.learning.checkpoint import load_actor
 
         torch.set_num_threads(1)
         actor = load_actor(folder)

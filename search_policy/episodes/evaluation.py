@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 
 from robots.errors import UsageError
-from search_policy.choosers import Chooser, CoverageChooser, PolicyChooser, RandomChooser, SweepChooser
-from search_policy.rollout import Rollout, RolloutConfig
-from search_policy.simulator import SimulatedWorld
+from search_policy.episodes.rollout import Rollout, RolloutConfig
+from search_policy.episodes.simulator import SimulatedWorld
+from search_policy.episodes.world import DetectorFactory, SegmentationDetector
+from search_policy.motion.viewpoints import View, candidate_views
+from search_policy.searchers.choosers import Chooser, CoverageChooser, PolicyChooser, RandomChooser, SweepChooser
 from search_policy.skill import SearchConfig
-from search_policy.viewpoints import View, candidate_views
-from search_policy.world import DetectorFactory, SegmentationDetector
 
 SCRIPTED = ("sweep", "coverage", "random")
 LEVEL = 0.95

@@ -13,11 +13,11 @@ import numpy as np
 
 from robots.region import SearchRegion
 from robots.types import Float
-from search_policy.geometry import look_at, pose_difference
-from search_policy.keepout import KeepOut
-from search_policy.mover import MoverConfig
+from search_policy.motion.geometry import look_at, pose_difference
+from search_policy.motion.keepout import KeepOut
+from search_policy.motion.mover import MoverConfig
+from search_policy.motion.viewpoints import View
 from search_policy.observations import AgentState
-from search_policy.viewpoints import View
 
 VISIBLE = 0.3  # a view shows the target when it sees at least this share of it
 TRIALS = 8  # goals that are tried out in the simulator

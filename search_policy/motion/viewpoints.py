@@ -14,8 +14,8 @@ import numpy as np
 from robots.errors import UsageError
 from robots.region import Compartment, Opening, SearchRegion
 from robots.types import Float, read_only
-from search_policy.geometry import look_at
-from search_policy.keepout import KeepOut
+from search_policy.motion.geometry import look_at
+from search_policy.motion.keepout import KeepOut
 
 
 @dataclass(frozen=True, slots=True)

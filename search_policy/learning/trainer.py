@@ -11,19 +11,19 @@ import torch
 from tqdm import tqdm
 
 from robots.errors import UsageError
-from search_policy.aawr import Learner
-from search_policy.batches import DecisionSource, input_sizes
-from search_policy.checkpoint import save_actor, write_atomically
-from search_policy.collect import collect
-from search_policy.config import TrainConfig
-from search_policy.curves import Curves
-from search_policy.dataset import load_frames, shards
-from search_policy.diagnostics import rank_correlations
-from search_policy.networks import ActorSpec
-from search_policy.pretrain import Auxiliary, Labels, auxiliary_loss, embed_all, random_shift
-from search_policy.replay import Frames, split_episodes, transitions
-from search_policy.training_state import TrainingState, checkpoints
-from search_policy.world import DetectorFactory
+from search_policy.episodes.collect import collect
+from search_policy.episodes.dataset import load_frames, shards
+from search_policy.episodes.world import DetectorFactory
+from search_policy.learning.aawr import Learner
+from search_policy.learning.batches import DecisionSource, input_sizes
+from search_policy.learning.checkpoint import save_actor, write_atomically
+from search_policy.learning.config import TrainConfig
+from search_policy.learning.curves import Curves
+from search_policy.learning.diagnostics import rank_correlations
+from search_policy.learning.networks import ActorSpec
+from search_policy.learning.pretrain import Auxiliary, Labels, auxiliary_loss, embed_all, random_shift
+from search_policy.learning.replay import Frames, split_episodes, transitions
+from search_policy.learning.training_state import TrainingState, checkpoints
 
 ACTOR, CHECKPOINTS, CONFIG, DIAGNOSTICS = "actor", "checkpoints", "config.json", "diagnostics.json"
 

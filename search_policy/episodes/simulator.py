@@ -11,8 +11,8 @@ import numpy as np
 from robots.region import SearchRegion
 from robots.sim.furniture import PartKind, find_furniture
 from robots.types import Action, CameraIntrinsics, Float, Observation, Task
-from search_policy.viewpoints import View
-from search_policy.world import CAMERA, Truth
+from search_policy.episodes.world import CAMERA, Truth
+from search_policy.motion.viewpoints import View
 
 if TYPE_CHECKING:
     from robots.sim.episode import EpisodeSpec

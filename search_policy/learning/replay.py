@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from robots.errors import SpecError
 from robots.types import read_only
+from search_policy.learning.reward import DecisionOutcome, RewardConfig, reward_terms
 from search_policy.observations import ObsGroups
-from search_policy.reward import DecisionOutcome, RewardConfig, reward_terms
 
 NO_ACTION = -1
 

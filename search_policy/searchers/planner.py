@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robots.types import Float
-from search_policy.evidence import missed
-from search_policy.keepout import KeepOut
-from search_policy.mover import MoverConfig
+from search_policy.memory.evidence import missed
+from search_policy.memory.seen_map import SeenMap
+from search_policy.motion.keepout import KeepOut
+from search_policy.motion.mover import MoverConfig
 from search_policy.observations import AgentState
-from search_policy.oracle import travel_s
-from search_policy.seen_map import SeenMap
+from search_policy.searchers.oracle import travel_s
 
 
 @dataclass(frozen=True, slots=True)

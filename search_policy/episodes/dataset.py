@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robots.errors import UsageError
+from search_policy.episodes.rollout import DecisionRecord, SearchEpisode
+from search_policy.learning.replay import NO_ACTION, Frames
 from search_policy.observations import PRIVILEGED_KEYS
-from search_policy.replay import NO_ACTION, Frames
-from search_policy.rollout import DecisionRecord, SearchEpisode
 
 CONTROL_HZ = 15
 COLUMNS = {

@@ -14,7 +14,7 @@ import numpy as np
 from robots.errors import UsageError
 from robots.region import Compartment, Opening, SearchRegion
 from robots.types import Float, read_only
-from search_policy.geometry import pose_difference
+from search_policy.motion.geometry import pose_difference
 
 _FAR_M = 10.0  # stands for "down to the ground" and "to the back wall"
 _SIDE_WALL_M = 0.04  # boards beside, above and behind the outermost compartments

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from search_policy.config import NetworkConfig
+from search_policy.learning.config import NetworkConfig
 from search_policy.observations import IMAGE_PX, AgentState
 
 MASKED_LOGIT = -1e9

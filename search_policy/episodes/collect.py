@@ -12,15 +12,15 @@ import numpy as np
 from tqdm import tqdm
 
 from robots.errors import UsageError
-from search_policy.choosers import Chooser, CoverageChooser, RandomChooser, SweepChooser
-from search_policy.config import TRAIN_SEEDS, CollectConfig
-from search_policy.dataset import shards, write_shard
+from search_policy.episodes.dataset import shards, write_shard
+from search_policy.episodes.rollout import Rollout, RolloutConfig
+from search_policy.episodes.simulator import SimulatedWorld, target_shelf
+from search_policy.episodes.world import DetectorFactory, SegmentationDetector
+from search_policy.learning.config import TRAIN_SEEDS, CollectConfig
+from search_policy.motion.viewpoints import View, candidate_views
 from search_policy.observations import AgentState
-from search_policy.rollout import Rollout, RolloutConfig
-from search_policy.simulator import SimulatedWorld, target_shelf
+from search_policy.searchers.choosers import Chooser, CoverageChooser, RandomChooser, SweepChooser
 from search_policy.skill import SearchConfig
-from search_policy.viewpoints import View, candidate_views
-from search_policy.world import DetectorFactory, SegmentationDetector
 
 DEMONSTRATION_NOISE = 0.8
 SHELVES = 3

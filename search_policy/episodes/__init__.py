@@ -1,0 +1,1 @@
+"""Search episodes: the world they run in, rollouts, demonstrations, their data set, paired evaluation."""

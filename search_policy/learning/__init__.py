@@ -1,0 +1,1 @@
+"""Asymmetric advantage-weighted regression: equations, networks, batches, training runs, checkpoints."""
