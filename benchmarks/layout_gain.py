@@ -10,13 +10,12 @@ Run `python -m benchmarks.layout_gain`; it takes some minutes and needs no rende
 - `gain`: by how much `optimal` is below `fixed`, that is what only reading the cues can win.
 - `bits`: by how much the cues lower the entropy of the target's look.
 
-A look is a straight view of `search_policy.motion.viewpoints`. Assumptions: the cues are known from the start; one look
-shows
-the target if it stands in the columns nearest to the view's aim; a shut door costs no time to open; the motions are
-straight, from rest to rest, at the mover's limits, and begin before the middle of the furniture. `fixed` is fitted on
-one half of the layouts and judged on the other, both ways round. Timed orders of more than ten looks are local optima.
-Expectations are taken over the target's place given
-the cues, so intervals are over cues alone.
+A look is a straight view of `search_policy.motion.viewpoints`. Assumptions: the cues are known from the start; one
+look shows the target if it stands in the columns nearest to the view's aim; a shut door costs no time to open; the
+motions are straight, from rest to rest, at the mover's limits, and begin before the middle of the furniture.
+`fixed` is fitted on one half of the layouts and judged on the other, both ways round. Timed orders of more than ten
+looks are local optima. Expectations are taken over the target's place given the cues, so intervals are over cues
+alone.
 """
 
 from __future__ import annotations
