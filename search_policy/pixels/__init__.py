@@ -1,0 +1,1 @@
+"""Learning from pixels: augmentation, regularisation, frozen backbones and their cached features."""
