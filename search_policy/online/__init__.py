@@ -1,1 +1,1 @@
-"""From offline to online: rounds of episodes with the actor that is being trained, people's corrections, fading sensors."""
+"""From offline to online: rounds of episodes with the actor that is trained, corrections by people, fading sensors."""
