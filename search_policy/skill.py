@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
@@ -17,22 +16,18 @@ from robots.types import (
     CameraIntrinsics,
     Command,
     DetectionFrame,
-    Float,
     Lease,
     Observation,
     SkillHealth,
     SkillState,
     Task,
 )
+from search_policy.memory.lookout import Lookout
 from search_policy.memory.seen_map import SeenMap, SeenMapConfig
 from search_policy.motion.mover import Mover, MoverConfig, MoverState
 from search_policy.motion.viewpoints import View, ViewConfig, candidate_views
 from search_policy.observations import AgentState, downsample, proprioception
 from search_policy.searchers.choosers import Chooser, MapReader
-
-_POSES_KEPT = 32
-_CANDIDATE_STEPS = 6
-_CANDIDATE_SCORE = 0.3  # a weaker detection does not end a lease of the search
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +64,11 @@ class Decision:
     view: int
     step: int
 
+    @property
+    def action(self) -> int:
+        """What demonstrations keep of it: the view."""
+        return self.view
+
 
 class SearchSkill:
     """Satisfies `handoff.interfaces.Skill`. Seen-map and visited views last from `reset` to `reset`, across handoffs.
@@ -102,6 +102,7 @@ class SearchSkill:
         self.config = config or SearchConfig()
         self.views = tuple(views) if views is not None else candidate_views(region, self.config.views)
         self.seen_map = SeenMap(region, intrinsics, self.views, self.config.seen_map)
+        self._lookout = Lookout(self.seen_map, camera)
         self._chooser = chooser
         self._region = region
         self._camera = camera
@@ -153,13 +154,13 @@ class SearchSkill:
     def prepare(self, observation: Observation, lease: Lease) -> bool:
         """Take in the observation; a view can always be chosen at once."""
         self._take_lease(lease)
-        self._look(observation, None)
+        self._lookout.look(observation, None, self._step)
         return self._health.state is SkillState.READY
 
     def propose(self, observation: Observation, frame: DetectionFrame | None, lease: Lease) -> Command | None:
         """Return the twist towards the chosen view, choosing a new one where needed; None once exhausted."""
         self._take_lease(lease)
-        self._look(observation, frame)
+        self._lookout.look(observation, frame, self._step)
         self._step += 1
         if self._rested():
             self._visits[self._current] += 1
@@ -194,10 +195,7 @@ class SearchSkill:
         self._visits = np.zeros(len(self.views), dtype=np.int64)
         self._current, self._rest, self._seq, self._step = -1, 0, 0, 0
         self._epoch: int | None = None
-        self._candidate: Float | None = None
-        self._candidate_step = 0
-        self._captured: int | None = None
-        self._poses: OrderedDict[int, Float] = OrderedDict()
+        self._lookout.reset()
         self._decision: Decision | None = None
         self._health = SkillHealth(SkillState.READY)
 
@@ -205,38 +203,13 @@ class SearchSkill:
         """A new epoch starts from rest: somebody else may have moved the arm."""
         if lease.epoch == self._epoch:
             return
-        if self._epoch is not None and self._candidate is not None:
-            self.seen_map.reject(self._candidate)
-        self._candidate = None
+        if self._epoch is not None:
+            self._lookout.reject_candidate()
+        self._lookout.drop_candidate()
         self._epoch, self._seq, self._rest = lease.epoch, 0, 0
         self._mover.stop()
         if self._current >= 0:
             self._mover.start(self.views[self._current].camera_to_world)
-
-    def _look(self, observation: Observation, frame: DetectionFrame | None) -> None:
-        """Update the seen-map, once per capture; detections are placed with the pose of their own capture."""
-        if observation.capture_id == self._captured:
-            return
-        self._captured = observation.capture_id
-        pose = observation.camera_to_world[self._camera]
-        self._poses[observation.capture_id] = pose
-        if len(self._poses) > _POSES_KEPT:
-            self._poses.popitem(last=False)
-        frame_pose = None if frame is None else self._poses.get(frame.capture_id)
-        self.seen_map.update(pose, frame, frame_pose)
-        if frame is not None and frame_pose is not None:
-            self._note_candidate(frame, frame_pose)
-
-    def _note_candidate(self, frame: DetectionFrame, frame_pose: Float) -> None:
-        """Remember the place of the newest strong detection: if this lease ends soon, it ends because of that."""
-        best = frame.best
-        if best is not None and best.score >= _CANDIDATE_SCORE:
-            self._candidate, self._candidate_step = (
-                self.seen_map.place_of(best.center_px, frame, frame_pose),
-                self._step,
-            )
-        elif self._step - self._candidate_step > _CANDIDATE_STEPS:
-            self._candidate = None
 
     def _rested(self) -> bool:
         if self._current < 0:

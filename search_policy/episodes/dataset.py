@@ -50,7 +50,7 @@ def episode_rows(episode: SearchEpisode) -> Iterator[dict[str, Any]]:
         ends = number + 2 == len(episode.decisions)
         yield {
             **_state_row(record),
-            "action": NO_ACTION if last or record.view is None else record.view,
+            "action": NO_ACTION if last or record.action is None else record.action,
             "steps": following.step - record.step,
             "coverage_gain": following.coverage - record.coverage,
             "collisions": following.collisions - record.collisions,

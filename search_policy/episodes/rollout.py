@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from robots.types import Action, Command, DetectionFrame, Holder, Lease, Observation, Privileged, SkillState
+from robots.types import (
+    Action,
+    Command,
+    DetectionFrame,
+    Holder,
+    Lease,
+    Observation,
+    Privileged,
+    SkillState,
+)
+from search_policy.episodes.protocols import Decided, DecidingSkill, DemonstrationLog, SearchAction
 from search_policy.episodes.world import DetectorFactory, SearchWorld, is_target
 from search_policy.motion.viewpoints import View
 from search_policy.observations import AgentState, target_privileged
 from search_policy.searchers.choosers import Chooser
 from search_policy.servo import FixationConfig, FixationSkill
-from search_policy.skill import Decision, SearchConfig, SearchSkill
+from search_policy.skill import SearchConfig, SearchSkill
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +37,8 @@ class RolloutConfig:
         fixation_steps: Control steps after which a fixation gives up.
         cooldown_steps: Control steps after a failed fixation in which hits do not count.
         action_noise: Standard deviation of noise on the twist, as a share of the speed limits.
+        servo: The fixation servo moves the arm while it looks closer; otherwise the skill centres the target by
+            itself, and the servo only judges.
     """
 
     max_steps: int = 400
@@ -35,15 +47,16 @@ class RolloutConfig:
     fixation_steps: int = 40
     cooldown_steps: int = 12
     action_noise: float = 0.0
+    servo: bool = True
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DecisionRecord:
-    """One decision frame; the last of an episode has no view.
+    """One decision frame; the last of an episode has no action.
 
     Attributes:
         state: Agent state.
-        view: Chosen view, or None in the last frame.
+        action: Chosen view or chunk, or None in the last frame.
         privileged: The critic's privileged entries.
         step: Control steps since the episode began.
         coverage: Fraction of the region seen so far.
@@ -51,7 +64,7 @@ class DecisionRecord:
     """
 
     state: AgentState
-    view: int | None
+    action: SearchAction | None
     privileged: Privileged
     step: int
     coverage: float
@@ -63,7 +76,7 @@ class SearchEpisode:
     """What happened.
 
     Attributes:
-        decisions: Decision frames, the last one without a view.
+        decisions: Decision frames, the last one without an action.
         found: Ended fixated on the true target.
         truncated: Cut off by the step limit.
         steps: Control steps.
@@ -91,13 +104,22 @@ class Rollout:
         skill: Searches.
         fixation: Looks closer.
         config: When to stop.
+        log: Cuts the episodes into decisions; None keeps the skill's own.
     """
 
-    def __init__(self, world: SearchWorld, skill: SearchSkill, fixation: FixationSkill, config: RolloutConfig) -> None:
+    def __init__(
+        self,
+        world: SearchWorld,
+        skill: DecidingSkill,
+        fixation: FixationSkill,
+        config: RolloutConfig,
+        log: DemonstrationLog | None = None,
+    ) -> None:
         self._world = world
         self._skill = skill
         self._fixation = fixation
         self._config = config
+        self._log = log
 
     @classmethod
     def build(
@@ -137,11 +159,12 @@ class Rollout:
             command = self._propose(observation, frame, step)
             if self._over:
                 break
+            self._note_decision(observation, frame, command, step)
             self._world.act(self._noisy(command))
             step += 1
-        self._record(self._skill.state(self._world.observe()), None, step)
+        self._record((self._log or self._skill).state(self._world.observe()), None, step)
         return SearchEpisode(
-            decisions=tuple(self._decisions),
+            decisions=self._finished(),
             found=self._found,
             truncated=not self._over,
             steps=step,
@@ -154,21 +177,29 @@ class Rollout:
     def _begin(self, rng: np.random.Generator) -> None:
         self._rng = rng
         self._decisions: list[DecisionRecord] = []
-        self._known: Decision | None = None
-        self._over = self._found = False
+        self._known: Decided | None = None
+        self._over = self._found = self._fixating = False
         self._fixating_since: int | None = None
         self._hits = self._cooldown = self._false_fixations = 0
         self._epoch = 1
+        if self._log is not None:
+            self._log.begin()
 
     def _propose(self, observation: Observation, frame: DetectionFrame, step: int) -> Command | None:
         if self._fixating_since is None:
             self._count_hits(frame, step)
-        if self._fixating_since is not None:
-            command = self._fixation.propose(observation, frame, Lease(Holder.SEARCH, self._epoch))
-            self._judge_fixation(frame, step)
+        self._fixating = self._fixating_since is not None
+        lease = Lease(Holder.SEARCH, self._epoch)
+        if not self._fixating:
+            return self._search(observation, frame, lease)
+        command = self._fixation.propose(observation, frame, lease)
+        self._judge_fixation(frame, step)
+        if self._config.servo or self._over:
             return command
-        command = self._skill.propose(observation, frame, Lease(Holder.SEARCH, self._epoch))
-        self._note_decision(step)
+        return self._search(observation, frame, Lease(Holder.SEARCH, lease.epoch - 1))
+
+    def _search(self, observation: Observation, frame: DetectionFrame, lease: Lease) -> Command | None:
+        command = self._skill.propose(observation, frame, lease)
         self._over = self._skill.health().state is SkillState.EXHAUSTED
         return command
 
@@ -193,13 +224,26 @@ class Rollout:
             self._cooldown = self._config.cooldown_steps
             self._epoch += 1
 
-    def _note_decision(self, step: int) -> None:
+    def _note_decision(
+        self, observation: Observation, frame: DetectionFrame, command: Command | None, step: int
+    ) -> None:
+        if self._log is not None:
+            if self._log.note(observation, frame, command, fixating=self._fixating):
+                self._record(self._log.state(observation), None, step)
+            return
         decision = self._skill.decision
         if decision is not None and decision is not self._known:
             self._known = decision
-            self._record(decision.state, decision.view, step)
+            self._record(decision.state, decision.action, step)
 
-    def _record(self, state: AgentState, view: int | None, step: int) -> None:
+    def _finished(self) -> tuple[DecisionRecord, ...]:
+        """Return the decisions; what a log cut out gets its actions only now that they have been taken."""
+        log, last = self._log, self._decisions[-1]
+        if log is None:
+            return tuple(self._decisions)
+        return (*(replace(record, action=log.action(record.step)) for record in self._decisions[:-1]), last)
+
+    def _record(self, state: AgentState, action: SearchAction | None, step: int) -> None:
         position = self._world.truth().position_m
         seen_from = [
             position is not None and self._skill.seen_map.contains(index, position)
@@ -207,7 +251,7 @@ class Rollout:
         ]
         privileged = target_privileged(position, self._world.visibility(), self._world.region, seen_from)
         coverage = self._skill.seen_map.coverage
-        self._decisions.append(DecisionRecord(state, view, privileged, step, coverage, self._world.collisions))
+        self._decisions.append(DecisionRecord(state, action, privileged, step, coverage, self._world.collisions))
 
     def _noisy(self, command: Command | None) -> Action | None:
         if command is None or self._config.action_noise == 0.0:

@@ -92,15 +92,26 @@ class Mover:
     def twist(self, observation: Observation) -> Float:
         """Return the gripper twist for this control period, world frame, (6,) [m/s, rad/s], and update `state`."""
         if self._target is None:
-            return self._ramp(np.zeros(6), observation)
+            return self.ramp(np.zeros(6), observation)
         current = observation.camera_to_world[self._camera]
         goal = self._next(current)
         shift, turn = pose_difference(current, self._target if goal is None else goal)
         distance, angle = float(np.linalg.norm(shift)), float(np.linalg.norm(turn))
         self._judge(distance, angle, last=goal is self._target)
         if goal is None or self._must_back_out(observation, shift):
-            return self._ramp(self._outwards(observation), observation)
-        return self._ramp(self._wanted(shift, turn, distance, angle), observation)
+            return self.ramp(self._outwards(observation), observation)
+        return self.ramp(self._wanted(shift, turn, distance, angle), observation)
+
+    def ramp(self, wanted: Float, observation: Observation) -> Float:
+        """Return a wanted camera twist, its change limited, as a twist of the gripper point, world frame, (6,) both."""
+        change = wanted - self._velocity
+        change[:3] *= min(1.0, self._config.linear_m_s2 * self._dt_s / max(float(np.linalg.norm(change[:3])), 1e-9))
+        change[3:] *= min(1.0, self._config.angular_rad_s2 * self._dt_s / max(float(np.linalg.norm(change[3:])), 1e-9))
+        self._velocity = self._velocity + change
+        lever = observation.gripper_to_world[:3, 3] - observation.camera_to_world[self._camera][:3, 3]
+        gripper = self._velocity.copy()
+        gripper[:3] += np.cross(self._velocity[3:], lever)
+        return gripper
 
     def _next(self, current: Float) -> Float | None:
         """Return the pose to head for: the target or, where the way is not clear, a via pose; None without one."""
@@ -160,17 +171,6 @@ class Mover:
         rate = _approach(angle, config.angular_rad_s, config.angular_rad_s2, self._dt_s)
         linear = shift * (speed / max(distance, 1e-9))
         return np.concatenate([linear, turn * (rate / max(angle, 1e-9))])
-
-    def _ramp(self, wanted: Float, observation: Observation) -> Float:
-        """Limit the camera twist's change, and return it as a twist of the gripper point."""
-        change = wanted - self._velocity
-        change[:3] *= min(1.0, self._config.linear_m_s2 * self._dt_s / max(float(np.linalg.norm(change[:3])), 1e-9))
-        change[3:] *= min(1.0, self._config.angular_rad_s2 * self._dt_s / max(float(np.linalg.norm(change[3:])), 1e-9))
-        self._velocity = self._velocity + change
-        lever = observation.gripper_to_world[:3, 3] - observation.camera_to_world[self._camera][:3, 3]
-        gripper = self._velocity.copy()
-        gripper[:3] += np.cross(self._velocity[3:], lever)
-        return gripper
 
 
 def _approach(distance: float, speed: float, acceleration: float, dt_s: float) -> float:
