@@ -1,4 +1,4 @@
-"""Collect demonstrations from a deliberately imperfect scripted searcher, in parallel processes."""
+"""Collect demonstrations from a deliberately imperfect scripted searcher, in parallel processes, in any scene."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import itertools
 import multiprocessing
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,8 @@ from tqdm import tqdm
 
 from robots.errors import UsageError
 from search_policy.episodes.dataset import shards, write_shard
-from search_policy.episodes.rollout import Rollout, RolloutConfig
-from search_policy.episodes.simulator import SimulatedWorld, target_shelf
+from search_policy.episodes.rollout import Rollout, RolloutConfig, SearchEpisode
+from search_policy.episodes.simulator import SimulatedWorld, target_compartment
 from search_policy.episodes.world import DetectorFactory, SegmentationDetector
 from search_policy.learning.config import TRAIN_SEEDS, CollectConfig
 from search_policy.motion.viewpoints import View, candidate_views
@@ -23,8 +24,23 @@ from search_policy.searchers.choosers import Chooser, CoverageChooser, RandomCho
 from search_policy.skill import SearchConfig
 
 DEMONSTRATION_NOISE = 0.8
-SHELVES = 3
 SEEDS_PER_SHARD = 2000
+SURVEYED = 200  # layouts at the start of a shard's seeds that tell which compartments hold targets at all
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What one demonstration is about.
+
+    Attributes:
+        task: Task name.
+        seed: Layout seed.
+        target: The object looked for, or None for the task's usual one.
+    """
+
+    task: str
+    seed: int
+    target: str | None = None
 
 
 class MixtureChooser:
@@ -54,47 +70,154 @@ class MixtureChooser:
         return self._chosen.choose(state)
 
 
-def shard_layouts(
-    config: CollectConfig, shard: int, shelf_of: Callable[[str, int], int | None]
-) -> Iterator[tuple[str, int]]:
-    """Yield (task, seed) for every demonstration of a shard: tasks in turn, and for each the target's shelves in turn.
-
-    Args:
-        config: Tasks and first seed.
-        shard: Its number; every shard draws from a block of seeds of its own.
-        shelf_of: The shelf of a layout's target, or None for a layout that is not wanted.
+def scene_of_tasks(tasks: tuple[str, ...], targets: tuple[str, ...] = ()) -> str:
+    """Return the one scene of these tasks: a run has one region, hence one set of candidate views.
 
     Raises:
-        UsageError: The shard's seeds would leave the training range.
+        UsageError: A task or target is unknown, or the tasks take place in several scenes.
+    """
+    from robots.sim.tasks import find_task, scene_of
+
+    for task, target in itertools.product(tasks, targets or (None,)):
+        find_task(task, target)
+    scenes = {task: scene_of(task) for task in tasks}
+    if len(set(scenes.values())) > 1:
+        listed = ", ".join(f"{task} in {scene}" for task, scene in scenes.items())
+        raise UsageError(f"collect: the tasks of one run must share one scene, but {listed}.")
+    return scenes[tasks[0]]
+
+
+def shard_layouts(
+    config: CollectConfig,
+    shard: int,
+    place_of: Callable[[Layout], int | None],
+    wanted: Callable[[Layout], bool] = lambda layout: True,
+) -> Iterator[Layout]:
+    """Yield the layout of every demonstration of a shard.
+
+    Tasks and targets take turns, and within each of them the compartments that hold targets.
+
+    Args:
+        config: Tasks, targets and first seed.
+        shard: Its number; every shard draws from a block of seeds of its own.
+        place_of: The compartment of a layout's target, or None for a layout that is not wanted.
+        wanted: A slower check, made only where a layout is about to be taken.
+
+    Raises:
+        UsageError: The shard's seeds would leave the training range, or hold too few layouts.
     """
     first = config.seed + shard * SEEDS_PER_SHARD
     if first not in TRAIN_SEEDS or first + SEEDS_PER_SHARD - 1 not in TRAIN_SEEDS:
         raise UsageError(f"collect: shard {shard} needs layouts from seed {first}; the last one is {TRAIN_SEEDS[-1]}.")
-    streams = [_balanced_seeds(task, first, shelf_of) for task in config.tasks]
+    kinds = itertools.product(config.tasks, config.targets or (None,))
+    streams = [_Balanced(task, target, first, place_of, wanted) for task, target in kinds]
     count = min(config.shard_episodes, config.episodes - shard * config.shard_episodes)
-    for task, stream in itertools.islice(itertools.cycle(zip(config.tasks, streams, strict=True)), count):
-        yield task, next(stream)
+    for stream in itertools.islice(itertools.cycle(streams), count):
+        yield stream.take()
+
+
+class _Balanced:
+    """The layouts of one task and target: its compartments in turn, rising seeds within each of them."""
+
+    def __init__(
+        self,
+        task: str,
+        target: str | None,
+        first: int,
+        place_of: Callable[[Layout], int | None],
+        wanted: Callable[[Layout], bool],
+    ) -> None:
+        self._task, self._place_of, self._wanted = task, place_of, wanted
+        self._layouts = (Layout(task, seed, target) for seed in range(first, first + SEEDS_PER_SHARD))
+        self._waiting: dict[int, list[Layout]] = {}
+        for layout in itertools.islice(self._layouts, SURVEYED):
+            place = place_of(layout)
+            if place is not None:
+                self._waiting.setdefault(place, []).append(layout)
+        self._turns = sorted(self._waiting)
+
+    def take(self) -> Layout:
+        """Return the next layout; a compartment whose layouts have run out loses its turns."""
+        while self._turns:
+            place = self._turns.pop(0)
+            layout = self._next_of(place)
+            if layout is not None:
+                self._turns.append(place)
+                return layout
+        raise UsageError(f"collect: {SEEDS_PER_SHARD} layouts of {self._task} are too few for one shard.")
+
+    def _next_of(self, place: int) -> Layout | None:
+        waiting = self._waiting[place]
+        while True:
+            while not waiting:
+                layout = next(self._layouts, None)
+                if layout is None:
+                    return None
+                found = self._place_of(layout)
+                if found in self._waiting:
+                    self._waiting[found].append(layout)
+            layout = waiting.pop(0)
+            if self._wanted(layout):
+                return layout
+
+
+class Recorder:
+    """Records demonstrations in a simulation of its own.
+
+    Args:
+        config: What to record.
+        search: How the searcher looks around.
+        seed: Of the searcher's randomness.
+
+    Raises:
+        UsageError: As `scene_of_tasks`.
+    """
+
+    def __init__(self, config: CollectConfig, search: SearchConfig, seed: int) -> None:
+        scene = scene_of_tasks(config.tasks, config.targets)
+        self._world = SimulatedWorld((config.wrist_px,) * 2, randomization=config.randomization, scene=scene)
+        self._config = config
+        chooser = MixtureChooser(candidate_views(self._world.region, search.views), config.mixture)
+        limits = RolloutConfig(max_steps=config.max_steps, action_noise=config.action_noise)
+        self._rollout = Rollout.build(self._world, chooser, search, limits, seed=seed)
+
+    def layouts(self, shard: int) -> Iterator[Layout]:
+        """Yield the shard's layouts, see `shard_layouts`."""
+        return shard_layouts(self._config, shard, place_of, self._hidden)
+
+    def record(self, layout: Layout, detector: DetectorFactory) -> SearchEpisode:
+        """Record one demonstration; a named target becomes part of its task's name: `shelf_cabinet:duck`."""
+        self._world.look_for(layout.target)
+        episode = self._rollout.run(layout.task, layout.seed, detector)
+        return episode if layout.target is None else replace(episode, task=f"{layout.task}:{layout.target}")
+
+    def close(self) -> None:
+        """Free the graphics context."""
+        self._world.close()
+
+    def _hidden(self, layout: Layout) -> bool:
+        if not self._config.hidden_only:
+            return True
+        self._world.look_for(layout.target)
+        self._world.reset(layout.task, layout.seed)
+        return self._world.truth().visible_px == 0
+
+
+def place_of(layout: Layout) -> int | None:
+    """Return the compartment of a layout's target, None when it is shut, without building a world."""
+    from robots.sim.layout import sample_episode
+
+    return target_compartment(sample_episode(layout.task, layout.seed, target=layout.target))
 
 
 def collect_shard(
     folder: Path, shard: int, config: CollectConfig, search: SearchConfig, detector: DetectorFactory | None
 ) -> int:
     """Record one shard in a world of its own and return its number of decisions."""
-    world = SimulatedWorld((config.wrist_px, config.wrist_px), randomization=config.randomization)
-
-    def shelf_of(task: str, seed: int) -> int | None:
-        if config.hidden_only:
-            world.reset(task, seed)
-            if world.truth().visible_px > 0:
-                return None
-        return target_shelf(task, seed)
-
-    chooser = MixtureChooser(candidate_views(world.region, search.views), config.mixture)
-    limits = RolloutConfig(max_steps=config.max_steps, action_noise=config.action_noise)
-    rollout = Rollout.build(world, chooser, search, limits, seed=config.seed + shard)
+    recorder = Recorder(config, search, config.seed + shard)
     detector = detector or SegmentationDetector(config.miss_rate, config.false_rate)
-    episodes = [rollout.run(task, seed, detector) for task, seed in shard_layouts(config, shard, shelf_of)]
-    world.close()
+    episodes = [recorder.record(layout, detector) for layout in recorder.layouts(shard)]
+    recorder.close()
     write_shard(folder, episodes)
     return sum(len(episode.decisions) - 1 for episode in episodes)
 
@@ -109,10 +232,11 @@ def collect(config: CollectConfig, search: SearchConfig, root: Path, detector: D
         detector: A module-level factory, needed when `config.detector` is not `segmentation`.
 
     Raises:
-        UsageError: The detector is missing.
+        UsageError: The detector is missing, or the tasks are unknown or of several scenes.
     """
     if config.detector != "segmentation" and detector is None:
         raise UsageError(f"collect: the detector {config.detector!r} must be passed in.")
+    scene_of_tasks(config.tasks, config.targets)
     root.mkdir(parents=True, exist_ok=True)
     done = {path.name for path in shards(root)}
     jobs = {number: f"shard-{number:04d}" for number in range(-(-config.episodes // config.shard_episodes))}
@@ -129,18 +253,3 @@ def collect(config: CollectConfig, search: SearchConfig, root: Path, detector: D
         for future in as_completed(futures):
             future.result()
             bar.update()
-
-
-def _balanced_seeds(task: str, first: int, shelf_of: Callable[[str, int], int | None]) -> Iterator[int]:
-    """Yield rising seeds; those whose shelf has had its turn wait in a queue for the next round."""
-    waiting: list[list[int]] = [[] for _ in range(SHELVES)]
-    seeds = iter(range(first, first + SEEDS_PER_SHARD))
-    for wanted in itertools.cycle(range(SHELVES)):
-        while not waiting[wanted]:
-            seed = next(seeds, None)
-            if seed is None:
-                raise UsageError(f"collect: {SEEDS_PER_SHARD} layouts of {task} are too few for one shard.")
-            shelf = shelf_of(task, seed)
-            if shelf is not None:
-                waiting[shelf].append(seed)
-        yield waiting[wanted].pop(0)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from robots.region import SearchRegion
+from robots.region import Compartment, SearchRegion
 from robots.sim.furniture import PartKind, find_furniture
 from robots.types import Action, CameraIntrinsics, Float, Observation, Task
 from search_policy.episodes.world import CAMERA, Truth
@@ -44,6 +44,7 @@ class SimulatedWorld:
         self._privileged = PrivilegedView(self._robot)
         self._furniture = find_furniture(scene)
         self._spec: EpisodeSpec | None = None
+        self._target: str | None = None
 
     @property
     def region(self) -> SearchRegion:
@@ -70,11 +71,19 @@ class SimulatedWorld:
         """Control periods with a forbidden contact since the last reset."""
         return self._robot.collision_steps
 
+    def look_for(self, target: str | None) -> None:
+        """Choose what layouts from the next `reset` on are about: a named object, or None for the task's usual one."""
+        self._target = target
+
     def reset(self, task: str, seed: int) -> Task:
-        """Set up the layout of that seed."""
+        """Set up the layout of that seed.
+
+        Raises:
+            UsageError: There is no such task, or no such object in its scene.
+        """
         from robots.sim.layout import sample_episode
 
-        return self.reset_to(sample_episode(task, seed, randomization=self._randomization))
+        return self.reset_to(sample_episode(task, seed, target=self._target, randomization=self._randomization))
 
     def reset_to(self, spec: EpisodeSpec) -> Task:
         """Set up a given layout."""
@@ -144,11 +153,21 @@ def view_postures(views: Sequence[View], home_rad: Sequence[float]) -> list[Floa
     return [kinematics.solve(view.camera_to_world @ camera_to_gripper, [home], rng) for view in views]
 
 
-def target_shelf(task: str, seed: int) -> int:
-    """Return the shelf on which the target of that layout stands, without building a world."""
-    from robots.sim.layout import sample_episode
+def target_compartment(spec: EpisodeSpec) -> int | None:
+    """Return the index of the compartment that holds the target, None when it is shut or there is no target.
 
-    spec = sample_episode(task, seed)
-    height = next(item.position_m[2] for item in spec.objects if item.name == spec.target_name)
-    shelves = spec.region.compartments
-    return min(range(len(shelves)), key=lambda shelf: abs(shelves[shelf].floor_z_m - height))
+    Things in a drawer that is pushed in stand beyond the compartment's measures, hence the nearest one is taken.
+    """
+    target = next((item for item in spec.objects if item.name == spec.target_name), None)
+    if target is None:
+        return None
+    places, point = spec.region.compartments, np.array(target.position_m)
+    index = min(range(len(places)), key=lambda number: _distance_m(places[number], point))
+    return None if places[index].closure in closed_parts(spec) else index
+
+
+def _distance_m(place: Compartment, point_m: Float) -> float:
+    """Return how far a point, (3,) [m], lies outside a compartment."""
+    low = np.array([place.front_x_m, place.y_min_m, place.floor_z_m])
+    high = np.array([place.front_x_m + place.depth_m, place.y_max_m, place.top_z_m])
+    return float(np.linalg.norm(point_m - np.clip(point_m, low, high)))

@@ -39,6 +39,8 @@ class CollectConfig:
 
     # Tasks, each with the same share of the demonstrations
     tasks: tuple[str, ...] = ("bookshelf_pineapple", "bookshelf_duck")
+    # Objects to look for, in turn within each task; empty for each task's usual target
+    targets: tuple[str, ...] = ()
     # Demonstrations in all
     episodes: int = 600
     # Demonstrations per shard; a kill loses at most the shards in progress

@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "unit" / "search"))
 from search_fixtures import KinematicWorld, perfect_detector
 
 from robots.errors import UsageError
-from search_policy.episodes.collect import SEEDS_PER_SHARD, MixtureChooser, shard_layouts
+from search_policy.episodes.collect import SEEDS_PER_SHARD, MixtureChooser, collect, scene_of_tasks, shard_layouts
 from search_policy.episodes.dataset import COLUMNS, frames_of, load_frames, shards, write_shard
 from search_policy.episodes.rollout import Rollout, RolloutConfig
 from search_policy.learning.config import CollectConfig
@@ -55,18 +55,39 @@ def test_privileged_columns_cannot_become_policy_inputs():
     assert not any("privileged" in column for column in COLUMNS.values() if column.startswith("observation"))
 
 
-def shelf_of(task, seed):
-    return None if seed % 7 == 0 else (0 if seed % 5 else seed // 5 % 3)
+def shelf_of(layout):
+    return None if layout.seed % 7 == 0 else (0 if layout.seed % 5 else layout.seed // 5 % 3)
 
 
 def test_demonstrations_are_balanced_over_tasks_and_shelves():
     config = CollectConfig(episodes=100, shard_episodes=60)
     layouts = list(shard_layouts(config, 0, shelf_of))
     for task in config.tasks:
-        seeds = [seed for name, seed in layouts if name == task]
-        assert len(set(seeds)) == len(seeds) == 30
-        shelves = [shelf_of(task, seed) for seed in seeds]
+        chosen = [layout for layout in layouts if layout.task == task]
+        assert len(set(chosen)) == len(chosen) == 30
+        shelves = [shelf_of(layout) for layout in chosen]
         assert [shelves.count(shelf) for shelf in range(3)] == [10, 10, 10]
+
+
+def test_targets_take_turns_within_each_task():
+    config = CollectConfig(episodes=40, shard_episodes=40, targets=("duck", "mug"))
+    kinds = [(layout.task, layout.target) for layout in shard_layouts(config, 0, shelf_of)]
+    assert kinds[:4] == [(task, target) for task in config.tasks for target in ("duck", "mug")]
+    assert {kinds.count(kind) for kind in kinds} == {10}
+
+
+def test_a_compartment_without_targets_has_no_turn_and_one_that_runs_out_loses_its_turns():
+    config = CollectConfig(tasks=("shelf_cabinet",), episodes=40, shard_episodes=40)
+    places = [layout.seed for layout in shard_layouts(config, 0, lambda layout: 5 if layout.seed in (3, 8) else 7)]
+    assert places[:5] == [3, 0, 8, 1, 2]
+    assert len(set(places)) == 40
+
+
+def test_layouts_that_the_slower_check_refuses_are_left_out():
+    config = CollectConfig(tasks=("shelf_cabinet",), episodes=30, shard_episodes=30)
+    layouts = list(shard_layouts(config, 0, shelf_of, lambda layout: layout.seed % 2 == 0))
+    assert len(layouts) == 30
+    assert all(layout.seed % 2 == 0 for layout in layouts)
 
 
 def test_shards_share_no_layout_and_the_last_one_may_be_short():
@@ -83,7 +104,16 @@ def test_demonstrations_never_leave_the_training_seeds():
 
 def test_a_shard_without_enough_layouts_is_refused():
     with pytest.raises(UsageError, match="too few"):
-        list(shard_layouts(CollectConfig(), 0, lambda task, seed: 0))
+        list(shard_layouts(CollectConfig(), 0, lambda layout: 0 if layout.seed < 10 else None))
+
+
+def test_tasks_of_one_run_share_a_scene(tmp_path):
+    assert scene_of_tasks(("shelf_cabinet", "closed_cabinet")) == "cabinet"
+    with pytest.raises(UsageError, match="must share one scene, but bookshelf_duck in bookcase, complex in complex"):
+        collect(CollectConfig(tasks=("bookshelf_duck", "complex")), SearchConfig(), tmp_path / "data")
+    with pytest.raises(UsageError, match="duk"):
+        scene_of_tasks(("complex",), ("duk",))
+    assert not (tmp_path / "data").exists()
 
 
 def test_the_mixture_draws_every_searcher():
