@@ -30,6 +30,7 @@ from search_policy.motion.mover import Mover, MoverConfig
 from search_policy.motion.viewpoints import ViewConfig, camera_box, cleared_pose
 
 _POSES_KEPT = 32
+_NOWHERE: Float = np.eye(4)
 _BEFORE, _ABOVE = np.array([-1.0, 0.0, 0.15]), np.array([-0.55, 0.0, 0.85])  # where a compartment is best looked into
 
 
@@ -49,8 +50,16 @@ class FixationConfig:
     distance_m: float = 0.32
     # Frames with the target centred and large enough before the servo is done
     hold_frames: int = 3
+    # Frames without the target after which the camera goes back to where it last saw it
+    missed_frames: int = 2
     # Frames without the target before the servo gives up
-    lost_frames: int = 6
+    lost_frames: int = 10
+    # Share of the largest extent seen below which the target counts as hidden by something
+    hidden_share: float = 0.6
+    # A detection this far from the estimated position is of something else: what was known of it is void [m]
+    jump_m: float = 0.12
+    # Frames at rest off the goal after which the camera moves again: the arm trails, and may come to rest beside it
+    rest_frames: int = 3
     # Steps after which a target that cannot be brought closer is accepted at its size
     patience_steps: int = 25
     # Weight of a new frame in the target's estimated position
@@ -142,7 +151,9 @@ class FixationSkill:
         self._frame_id: int | None = None
         self._steps = self._missed = self._held = 0
         self._size = 0.0
-        self._resting = self._from_above = False
+        self._rested = 0
+        self._resting = self._from_above = self._hidden = False
+        self._clearest, self._clearest_from = 0.0, _NOWHERE
         self._poses: OrderedDict[int, Float] = OrderedDict()
         self._health = SkillHealth(SkillState.WARMING, "no detection yet")
 
@@ -167,15 +178,20 @@ class FixationSkill:
             return
         self._missed = 0
         self._track(detection, frame)
+        self._compare(detection, frame)
         fixated = self._fixated(detection, frame)
         self._held = self._held + 1 if fixated else 0
-        self._resting = fixated or (self._resting and self._offset(detection, frame) <= self._slack)
+        self._rested = 0 if fixated else self._rested + 1
+        near = self._offset(detection, frame) <= self._slack and self._rested < self.config.rest_frames
+        self._resting = fixated or (self._resting and near)
         done = self._held >= self.config.hold_frames
         self._health = SkillHealth(SkillState.DONE, "fixated") if done else SkillHealth(SkillState.READY)
 
     def _miss(self) -> None:
         self._missed += 1
         self._held = 0
+        if self._missed == self.config.missed_frames:
+            self._hidden, self._resting = True, False
         if self._missed >= self.config.lost_frames:
             self._health = SkillHealth(SkillState.FAILED, f"target lost for {self._missed} frames")
         elif self._health.state is SkillState.DONE:
@@ -196,8 +212,20 @@ class FixationSkill:
             seen = pose[:3, 3] + ray * max(depth, 0.1)
         old = self._target
         self._target = seen if old is None else old + self.config.smoothing * (seen - old)
+        if old is not None and np.linalg.norm(seen - old) > self.config.jump_m:
+            self._clearest, self._hidden = 0.0, False
         left, top, right, bottom = detection.box_xyxy_px
         self._size = max(right - left, bottom - top) / frame.height_px
+
+    def _compare(self, detection: Detection, frame: DetectionFrame) -> None:
+        """Remember from where most of the target was seen; well below that, something hides it from here."""
+        assert self._target is not None
+        pose = self._poses[frame.capture_id]
+        distance = float(np.linalg.norm(pose[:3, 3] - self._target))
+        extent = detection.area_px * (distance / frame.height_px) ** 2
+        if extent > self._clearest:
+            self._clearest, self._clearest_from = extent, pose
+        self._hidden = self._hidden or extent < self.config.hidden_share * self._clearest
 
     def _in_drawer(self, place: Float) -> bool:
         drawers = (c for c in self._region.compartments if c.opening is Opening.TOP)
@@ -219,11 +247,15 @@ class FixationSkill:
         if self._resting:
             self._mover.stop()
             return np.zeros(6)
-        self._mover.start(self._goal(observation))
+        gone = self._missed >= self.config.missed_frames and self._clearest > 0.0
+        self._mover.start(self._clearest_from if gone else self._goal(observation))
         return self._mover.twist(observation)
 
     def _goal(self, observation: Observation) -> Float:
-        """Return the camera pose to go to: facing the target from the front, no closer than its size asks for."""
+        """Return the camera pose to go to: facing the target, no closer than its size asks for.
+
+        From the front, unless something hides it from there: then along the line on which most of it was seen.
+        """
         assert self._target is not None
         position = observation.camera_to_world[self._camera][:3, 3]
         offset = position - self._target
@@ -235,6 +267,8 @@ class FixationSkill:
             wanted = distance * 1.2
         square_on = _ABOVE if self._from_above else _BEFORE
         facing = 0.6 * offset / max(distance, 1e-6) + 0.4 * square_on
+        if self._hidden and self._clearest > 0.0:
+            facing = self._clearest_from[:3, 3] - self._target
         goal = self._box.clip(self._target + facing / np.linalg.norm(facing) * wanted)
         goal = cleared_pose(goal, self._target, self._box, self._keep_out)[:3, 3]
         return look_at_off_axis(goal, self._target, self.config.fixation_uv, self._intrinsics)
