@@ -2,11 +2,13 @@
 
 LeRobot turns every column whose name starts with `observation` into an input of a deployed policy; so privileged
 values must not have such a name. A shard appears under its name only after it was finalised: a kill loses at most the
-shards in progress.
+shards in progress. Its file `meta/search.json` tells what its actions are: views (`viewpoint`), or chunks of levelled
+camera twists (`twist`).
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import shutil
@@ -17,12 +19,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from robots.errors import UsageError
+from robots.errors import SpecError, UsageError
 from search_policy.episodes.rollout import DecisionRecord, SearchEpisode
 from search_policy.learning.replay import NO_ACTION, Frames
 from search_policy.observations import PRIVILEGED_KEYS
 
 CONTROL_HZ = 15
+FACTS = "meta/search.json"
+VIEWPOINT, TWIST = "viewpoint", "twist"
 COLUMNS = {
     "image": "observation.images.wrist",
     "proprioception": "observation.state",
@@ -38,19 +42,39 @@ COLUMNS = {
     "truncated": "next.truncated",
     **{key: f"privileged.{key}" for key in PRIVILEGED_KEYS},
 }
-_INTEGERS = ("action", "steps", "collisions")
+_ACTIONS = {VIEWPOINT: "views, int64 (1,)", TWIST: "chunks of twists, float32 (h, 5)"}
+_INTEGERS = ("steps", "collisions")
 _BOOLEANS = ("found", "terminated", "truncated")
 
 
-def episode_rows(episode: SearchEpisode) -> Iterator[dict[str, Any]]:
-    """Yield one row per decision frame, keys as in `Frames`; the last frame has no action."""
+def no_action(episodes: Sequence[SearchEpisode]) -> NDArray[Any]:
+    """Return what stands for "no action": `NO_ACTION`, () int64, or NaN in the shape of these episodes' chunks (h, 5).
+
+    Raises:
+        SpecError: The episodes' actions differ in kind or shape.
+    """
+    actions = [np.asarray(d.action) for episode in episodes for d in episode.decisions if d.action is not None]
+    shapes = sorted({action.shape for action in actions})
+    if len(shapes) > 1:
+        raise SpecError(f"column {COLUMNS['action']!r}: actions of one data set must agree, not {shapes}.")
+    return np.full(shapes[0], np.nan, dtype=np.float32) if shapes and shapes[0] else np.array(NO_ACTION, dtype=np.int64)
+
+
+def episode_rows(episode: SearchEpisode, missing: NDArray[Any] | None = None) -> Iterator[dict[str, Any]]:
+    """Yield one row per decision frame, keys as in `Frames`; the last frame has no action.
+
+    Args:
+        episode: What happened.
+        missing: What stands for "no action", see `no_action`; found out from the episode itself where it is None.
+    """
+    missing = no_action([episode]) if missing is None else missing
     for number, record in enumerate(episode.decisions):
         last = number + 1 == len(episode.decisions)
         following = record if last else episode.decisions[number + 1]
         ends = number + 2 == len(episode.decisions)
         yield {
             **_state_row(record),
-            "action": NO_ACTION if last or record.action is None else record.action,
+            "action": missing if last or record.action is None else record.action,
             "steps": following.step - record.step,
             "coverage_gain": following.coverage - record.coverage,
             "collisions": following.collisions - record.collisions,
@@ -65,15 +89,18 @@ def write_shard(folder: Path, episodes: Sequence[SearchEpisode]) -> None:
     dataset_class = _lerobot_dataset()
     part = folder.with_name(folder.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
-    first = next(episode_rows(episodes[0]))
+    missing = no_action(episodes)
+    first = next(episode_rows(episodes[0], missing))
     dataset = dataset_class.create(
         repo_id=f"local/{folder.name}", root=part, fps=CONTROL_HZ, features=_features(first), use_videos=False
     )
     for episode in episodes:
-        for row in episode_rows(episode):
+        for row in episode_rows(episode, missing):
             dataset.add_frame({COLUMNS[key]: _cell(key, value) for key, value in row.items()} | {"task": episode.task})
         dataset.save_episode()
     dataset.finalize()
+    facts = {"action_space": TWIST if missing.ndim else VIEWPOINT, "action_shape": list(np.atleast_1d(missing).shape)}
+    (part / FACTS).write_text(json.dumps({**facts, "control_hz": CONTROL_HZ}, indent=2) + "\n")
     os.replace(part, folder)
 
 
@@ -82,12 +109,41 @@ def shards(root: Path) -> list[Path]:
     return sorted(path for path in root.glob("shard-*") if path.is_dir() and path.suffix != ".part")
 
 
-def load_frames(root: Path) -> Frames:
-    """Read every finished shard under `root` into memory.
+def action_space_of(shard: Path) -> str:
+    """Return what a shard's actions are, `viewpoint` or `twist`; shards without `FACTS` are older and hold views.
 
     Raises:
-        UsageError: There is none.
+        UsageError: The shard's facts cannot be read.
     """
+    path = shard / FACTS
+    try:
+        facts = json.loads(path.read_text()) if path.exists() else {"action_space": VIEWPOINT}
+    except (OSError, json.JSONDecodeError) as error:
+        raise UsageError(f"The demonstrations' {path} cannot be read: {error}.") from error
+    space = facts.get("action_space") if isinstance(facts, dict) else None
+    if space not in _ACTIONS:
+        raise UsageError.unknown(f"action_space in {path}", str(space), _ACTIONS)
+    return str(space)
+
+
+def load_frames(root: Path, action_space: str | None = None) -> Frames:
+    """Read every finished shard under `root` into memory.
+
+    Args:
+        root: Folder of the shards.
+        action_space: What their actions must be, `viewpoint` or `twist`; None takes what is there.
+
+    Raises:
+        UsageError: There is no shard, or one holds actions of another kind.
+    """
+    for path in shards(root):
+        found = action_space_of(path)
+        if found != (action_space or found):
+            column = COLUMNS["action"]
+            raise UsageError(
+                f"{path}: column {column!r} holds {_ACTIONS[found]}, but the action space {action_space} needs "
+                f"{_ACTIONS[action_space or found]}."
+            )
     parts = [_read_shard(path) for path in shards(root)]
     if not parts:
         raise UsageError(f"There are no demonstrations in {root}: collect them first.")
@@ -96,7 +152,8 @@ def load_frames(root: Path) -> Frames:
 
 def frames_of(episodes: Sequence[SearchEpisode]) -> Frames:
     """Return episodes as frames, without a detour over the disk."""
-    rows = [(number, row) for number, episode in enumerate(episodes) for row in episode_rows(episode)]
+    missing = no_action(episodes)
+    rows = [(number, row) for number, episode in enumerate(episodes) for row in episode_rows(episode, missing)]
     arrays: dict[str, Any] = {key: np.stack([_typed(key, row[key]) for _, row in rows]) for key in COLUMNS}
     return Frames(**arrays, episode=np.array([number for number, _ in rows]))
 
@@ -125,6 +182,9 @@ def _state_row(record: DecisionRecord) -> dict[str, Any]:
 
 
 def _typed(key: str, value: object) -> NDArray[Any]:
+    if key == "action":
+        action = np.asarray(value)
+        return action.astype(np.float32 if action.dtype.kind == "f" else np.int64)
     if key in _INTEGERS:
         return np.asarray(value, dtype=np.int64)
     if key in _BOOLEANS or key == "mask":
@@ -157,7 +217,8 @@ def _read_shard(path: Path) -> Frames:
             arrays[key] = np.stack([np.asarray(image, dtype=np.uint8) for image in values])
             continue
         rows = np.stack([_typed(key, value) for value in values])
-        arrays[key] = rows.reshape(len(episode)) if key in (*_INTEGERS, *_BOOLEANS, "coverage_gain") else rows
+        scalar = key in (*_INTEGERS, *_BOOLEANS, "coverage_gain") or (key == "action" and rows.ndim < 3)
+        arrays[key] = rows.reshape(len(episode)) if scalar else rows
     arrays["target_present"] = arrays["target_present"].reshape(-1, 1)
     arrays["target_visibility"] = arrays["target_visibility"].reshape(-1, 1)
     return Frames(**arrays, episode=episode)

@@ -19,7 +19,7 @@ _PASSES = 6
 _STEP = 1e-5  # of the finite differences [m] [rad]
 _TURN_M_PER_RAD = 0.35  # a turn of one radian counts as much as this shift when a velocity is bent
 _WEIGHT = np.repeat([1.0, 1.0 / _TURN_M_PER_RAD**2], 3)
-_SLACK_M = 1e-9
+_BOX_SLACK_M = 0.002  # by which the camera's arc in one period may miss its box
 
 
 class Guard:
@@ -28,7 +28,7 @@ class Guard:
     Args:
         region: The furniture.
         views: Where the camera may be.
-        mover: Accelerations with which the hand can stop.
+        mover: Speed limits, and accelerations with which the hand can stop.
         margin_m: Air between hand and furniture that twists are bent to keep [m]; half of it is never given up.
         control_hz: Rate of the twists.
     """
@@ -45,28 +45,43 @@ class Guard:
 
     def bend(self, twist: Float, camera_to_world: Float) -> Float:
         """Return the camera twist nearest to `twist` from which the hand can stop in time, world frame, (6,)."""
-        reach = np.repeat(self._reach_s(twist), 3)
-        bent = self._within_box(np.array(twist), camera_to_world[:3, 3], reach[0])
+        bent = self._capped(twist)
+        reach = np.repeat(self._reach_s(bent), 3)
+        bent = self._within_box(bent, camera_to_world[:3, 3], reach[0])
         asked = self._asked(camera_to_world, self._margin_m)
         for _ in range(_PASSES):
             ahead = moved(camera_to_world, bent * reach)
             lacking = asked - float(self._keep_out.clearance_m(ahead))
             if lacking <= 1e-6:
-                return bent
+                return self._capped(bent)
             slope = self._slope(ahead)
             bent = bent + _WEIGHT * slope * (lacking / max(float(slope @ (_WEIGHT * slope)), 1e-9)) / reach
             bent = self._within_box(bent, camera_to_world[:3, 3], reach[0])
         return np.zeros(6)
 
-    def admits(self, twist: Float, camera_to_world: Float) -> bool:
-        """Return whether one control period of this camera twist leaves the hand clear and the camera in its box.
+    def admits(self, gripper_twist: Float, camera_to_world: Float, gripper_m: Float) -> bool:
+        """Return whether one control period of this twist leaves the hand clear and the camera in its box.
 
         What is too close or outside already may stay as it is, or come out.
+
+        Args:
+            gripper_twist: Of the gripper point, world frame, (6,) [m/s, rad/s].
+            camera_to_world: Camera pose, (4, 4).
+            gripper_m: The gripper point, which the hand turns about, (3,) [m].
         """
-        following = moved(camera_to_world, twist * self._dt_s)
-        clear = self._keep_out.clearance_m(following) >= self._asked(camera_to_world, 0.5 * self._margin_m) - _SLACK_M
-        outside = self._outside(following[:3, 3]) <= self._outside(camera_to_world[:3, 3]) + _SLACK_M
-        return bool(clear) and bool(outside.all())
+        step = gripper_twist * self._dt_s
+        following = moved(camera_to_world, step)
+        lever = camera_to_world[:3, 3] - gripper_m
+        following[:3, 3] += rotation_of(step[3:]) @ lever - lever
+        clear = self._keep_out.clearance_m(following) >= self._asked(camera_to_world, 0.5 * self._margin_m) - 1e-9
+        now, then = self._outside(camera_to_world[:3, 3]), self._outside(following[:3, 3])
+        return bool(clear) and bool((then <= np.maximum(now, _BOX_SLACK_M)).all())
+
+    def _capped(self, twist: Float) -> Float:
+        """Return the twist at no more than the speed limits."""
+        limits = np.array([self._mover.linear_m_s, self._mover.angular_rad_s])
+        speeds = np.linalg.norm(np.reshape(twist, (2, 3)), axis=1)
+        return twist * np.repeat(np.minimum(1.0, limits / np.maximum(speeds, 1e-9)), 3)
 
     def _asked(self, camera_to_world: Float, margin_m: float) -> float:
         return min(margin_m, float(self._keep_out.clearance_m(camera_to_world)))

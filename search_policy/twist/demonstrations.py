@@ -1,0 +1,76 @@
+"""Demonstrations as chunks: what the scripted searchers and the fixation servo commanded, cut every h control steps."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robots.region import SearchRegion
+from robots.types import Command, DetectionFrame, Float, Observation
+from search_policy.episodes.world import CAMERA
+from search_policy.observations import AgentState
+from search_policy.skill import SearchSkill
+from search_policy.twist.config import TWIST, TwistConfig
+from search_policy.twist.levelled import camera_twist_of, levelled_twist, normalized
+from search_policy.twist.passing import PassedViews, free_state
+
+
+class ChunkLog:
+    """Satisfies `episodes.protocols.DemonstrationLog`.
+
+    The label is the *clean* twist of each control step; noise is added to what is executed only afterwards. Without
+    `TwistConfig.centres` no decision begins while the servo fixates: it would move the arm in use, too; the chunk that
+    was interrupted goes on with what the servo commanded, and lasts until the search goes on.
+
+    Args:
+        skill: The scripted search that demonstrates.
+        region: Where it looks.
+        config: Chunks.
+        camera: Name of the wrist camera.
+    """
+
+    def __init__(self, skill: SearchSkill, region: SearchRegion, config: TwistConfig, camera: str = CAMERA) -> None:
+        self._skill, self._region, self._config, self._camera = skill, region, config, camera
+        self._passed = PassedViews(skill.views, config)
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget the last episode."""
+        self._passed.reset()
+        self._twists: list[Float] = []
+        self._start: int | None = None
+
+    def note(self, observation: Observation, frame: DetectionFrame, command: Command | None, *, fixating: bool) -> bool:
+        """Take in one control step and return whether a decision begins with it."""
+        step = len(self._twists)
+        self._twists.append(self._label(observation, command))
+        self._passed.update(observation.camera_to_world[self._camera])
+        if fixating and not self._config.centres:
+            return False
+        if fixating:  # the search looks on in use, but only the servo did here
+            same = frame.capture_id == observation.capture_id
+            pose = observation.camera_to_world[self._camera]
+            self._skill.seen_map.update(pose, frame if same else None, pose if same else None)
+        begins = self._start is None or step >= self._start + self._config.horizon
+        if begins:
+            self._start = step
+        return begins
+
+    def state(self, observation: Observation) -> AgentState:
+        """Return the agent state that a twist policy would see now."""
+        return free_state(observation, self._camera, self._region, self._skill.seen_map, self._passed.visits)
+
+    def action(self, step: int) -> NDArray[np.float32]:
+        """Return the chunk that was commanded from this control step on, (h, 5); at rest after the episode's end."""
+        chunk = np.zeros((self._config.horizon, len(TWIST)), dtype=np.float32)
+        taken = self._twists[step : step + self._config.horizon]
+        chunk[: len(taken)] = taken
+        return chunk
+
+    def _label(self, observation: Observation, command: Command | None) -> Float:
+        """Return the commanded levelled camera twist in units of the speed limits, (5,); rest without a command."""
+        if command is None:
+            return np.zeros(len(TWIST))
+        twist = camera_twist_of(command.action.values, observation, self._camera)
+        levelled = levelled_twist(twist, observation.camera_to_world[self._camera])
+        return normalized(levelled, self._skill.config.mover)
