@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from robots.errors import UsageError
 from search_policy.learning.reward import RewardConfig
 from search_policy.observations import PRIVILEGED_KEYS, ObsGroups
+from search_policy.pixels.config import PixelConfig
 from search_policy.skill import SearchConfig
 
 METHODS = {
@@ -23,6 +24,8 @@ VALIDATION_SEEDS = range(100_000, 200_000)
 class NetworkConfig:
     """Widths of the networks."""
 
+    # Image encoder: compact, published, or hf:DIR, a frozen transformers backbone saved in a folder
+    encoder: str = "compact"
     # Width of the image embedding
     embedding: int = 32
     # Width of the actor's layers
@@ -124,6 +127,8 @@ class TrainConfig:
     critic: tuple[str, ...] = PRIVILEGED_KEYS
     # Widths of the networks
     network: NetworkConfig = field(default_factory=NetworkConfig)
+    # Learning from pixels: augmentation, regularisation, how the encoder is trained
+    pixels: PixelConfig = field(default_factory=PixelConfig)
     # Weights of the reward
     reward: RewardConfig = field(default_factory=RewardConfig)
     # How the skill that is trained looks around

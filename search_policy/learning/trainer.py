@@ -21,9 +21,11 @@ from search_policy.learning.config import TrainConfig
 from search_policy.learning.curves import Curves
 from search_policy.learning.diagnostics import rank_correlations
 from search_policy.learning.networks import ActorSpec
-from search_policy.learning.pretrain import Auxiliary, Labels, auxiliary_loss, embed_all, random_shift
+from search_policy.learning.pretrain import Auxiliary, LabelledFrames, Pretraining
 from search_policy.learning.replay import Frames, split_episodes, transitions
 from search_policy.learning.training_state import TrainingState, checkpoints
+from search_policy.pixels.encoders import embed_all
+from search_policy.pixels.feature_cache import encoder_inputs
 
 ACTOR, CHECKPOINTS, CONFIG, DIAGNOSTICS = "actor", "checkpoints", "config.json", "diagnostics.json"
 
@@ -81,16 +83,16 @@ class _Run:
         self._decisions = transitions(frames, config.reward, config.discount)
         if not len(self._decisions.index):
             raise UsageError("training: the demonstrations hold no decision to learn from.")
-        self._labels = Labels(frames)
         self._source: DecisionSource | None = None
         # Every module draws from the generator in the same order under every method, so initial actors agree.
         torch.manual_seed(config.seed)
         spec = ActorSpec(input_sizes(frames, config.groups), config.network)
         auxiliary = Auxiliary(spec)
         learner = Learner(config, spec)
-        trained = [*learner.actor.encoder.parameters(), *auxiliary.parameters()]
-        optimizer = torch.optim.Adam(trained, 1e-3)
-        self.state = TrainingState(learner, auxiliary, optimizer, np.random.default_rng([config.seed, 1]))
+        self._pretraining = Pretraining(learner.actor.encoder, auxiliary, config.pixels)
+        self._labelled = LabelledFrames(frames, learner.actor.encoder, Path(config.pixels.features))
+        sampler = np.random.default_rng([config.seed, 1])
+        self.state = TrainingState(learner, auxiliary, self._pretraining.optimizer, sampler)
 
     def update(self) -> dict[str, float]:
         """Do the next update and return its metrics."""
@@ -102,21 +104,13 @@ class _Run:
     def source(self, frames: Frames) -> DecisionSource:
         """Return decisions with embeddings of the encoder as it is now."""
         decisions = transitions(frames, self.config.reward, self.config.discount)
-        embedding = embed_all(self.state.learner.actor.encoder, frames.image)
+        encoder = self.state.learner.actor.encoder
+        embedding = embed_all(encoder, encoder_inputs(encoder, frames.image, Path(self.config.pixels.features)))
         return DecisionSource(frames, decisions, embedding, self.config.groups)
 
     def _pretrain(self) -> dict[str, float]:
-        state, labels = self.state, self._labels
-        rows = state.sampler.integers(len(self._frames), size=self.config.pretrain_batch)
-        image = random_shift(torch.tensor(self._frames.image[rows]), state.sampler.integers(9, size=(len(rows), 2)))
-        proprioception = torch.tensor(self._frames.proprioception[rows])
-        chosen = (labels.visible[rows], labels.cell[rows], labels.present[rows])
-        encoder = state.learner.actor.encoder
-        loss, metrics = auxiliary_loss(encoder, state.auxiliary, image, proprioception, chosen)
-        state.auxiliary_optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        state.auxiliary_optimizer.step()
-        return metrics
+        batch = self._labelled.draw(self.state.sampler, self.config.pretrain_batch)
+        return self._pretraining.update(batch, self.state.sampler)
 
     def _learn(self) -> dict[str, float]:
         if self._source is None:
