@@ -13,7 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from robots.errors import UsageError
-from search_policy.episodes.dataset import shards, write_shard
+from search_policy.episodes.dataset import TWIST, shards, write_shard
 from search_policy.episodes.rollout import Rollout, RolloutConfig, SearchEpisode
 from search_policy.episodes.simulator import SimulatedWorld, target_compartment
 from search_policy.episodes.world import DetectorFactory, SegmentationDetector
@@ -22,6 +22,7 @@ from search_policy.motion.viewpoints import View, candidate_views
 from search_policy.observations import AgentState
 from search_policy.searchers.choosers import Chooser, CoverageChooser, RandomChooser, SweepChooser
 from search_policy.skill import SearchConfig
+from search_policy.twist.demonstrations import demonstrating
 
 DEMONSTRATION_NOISE = 0.8
 SEEDS_PER_SHARD = 2000
@@ -179,7 +180,10 @@ class Recorder:
         self._config = config
         chooser = MixtureChooser(candidate_views(self._world.region, search.views), config.mixture)
         limits = RolloutConfig(max_steps=config.max_steps, action_noise=config.action_noise)
-        self._rollout = Rollout.build(self._world, chooser, search, limits, seed=seed)
+        if config.action_space == TWIST:
+            self._rollout = demonstrating(self._world, chooser, search, limits, config.twist, seed=seed)
+        else:
+            self._rollout = Rollout.build(self._world, chooser, search, limits, seed=seed)
 
     def layouts(self, shard: int) -> Iterator[Layout]:
         """Yield the shard's layouts, see `shard_layouts`."""

@@ -9,11 +9,16 @@ from search_policy.learning.reward import RewardConfig
 from search_policy.observations import PRIVILEGED_KEYS, ObsGroups
 from search_policy.pixels.config import PixelConfig
 from search_policy.skill import SearchConfig
+from search_policy.twist.config import TwistConfig
 
 METHODS = {
     "aawr": "advantage-weighted regression, privileged critic",
     "awr": "advantage-weighted regression, symmetric critic",
     "bc": "behaviour cloning",
+}
+ACTION_SPACES = {
+    "viewpoint": "choose among candidate views; a mover and a servo drive",
+    "twist": "steer the camera by chunks of levelled twists",
 }
 DETECTORS = ("segmentation", "color_shape")
 TRAIN_SEEDS = range(100_000)
@@ -69,8 +74,14 @@ class CollectConfig:
     max_steps: int = 400
     # Shares of episodes in random order, in noisy coverage order, and in sweep order
     mixture: tuple[float, float, float] = (0.45, 0.45, 0.1)
+    # What a decision is: viewpoint (one of the candidate views) or twist (a chunk of camera twists)
+    action_space: str = "viewpoint"
+    # Chunks, for the action space twist
+    twist: TwistConfig = field(default_factory=TwistConfig)
 
     def __post_init__(self) -> None:
+        if self.action_space not in ACTION_SPACES:
+            raise UsageError.unknown("action space", self.action_space, ACTION_SPACES)
         if self.detector not in DETECTORS:
             raise UsageError.unknown("detector", self.detector, DETECTORS)
         if min(self.episodes, self.shard_episodes, self.workers, self.max_steps) < 1:

@@ -7,9 +7,12 @@ from numpy.typing import NDArray
 
 from robots.region import SearchRegion
 from robots.types import Command, DetectionFrame, Float, Observation
-from search_policy.episodes.world import CAMERA
+from search_policy.episodes.rollout import Rollout, RolloutConfig
+from search_policy.episodes.world import CAMERA, SearchWorld
 from search_policy.observations import AgentState
-from search_policy.skill import SearchSkill
+from search_policy.searchers.choosers import Chooser
+from search_policy.servo import FixationConfig, FixationSkill
+from search_policy.skill import SearchConfig, SearchSkill
 from search_policy.twist.config import TWIST, TwistConfig
 from search_policy.twist.levelled import camera_twist_of, levelled_twist, normalized
 from search_policy.twist.passing import PassedViews, free_state
@@ -74,3 +77,21 @@ class ChunkLog:
         twist = camera_twist_of(command.action.values, observation, self._camera)
         levelled = levelled_twist(twist, observation.camera_to_world[self._camera])
         return normalized(levelled, self._skill.config.mover)
+
+
+def demonstrating(
+    world: SearchWorld, chooser: Chooser, search: SearchConfig, limits: RolloutConfig, twist: TwistConfig, *, seed: int
+) -> Rollout:
+    """Return a rollout that demonstrates chunks of twists: a scripted chooser, a mover and a servo command them.
+
+    Args:
+        world: Simulation.
+        chooser: Chooses the views that the mover drives to.
+        search: How the searcher looks around.
+        limits: When episodes end, and the noise on what is executed.
+        twist: Chunks.
+        seed: Of the chooser's randomness.
+    """
+    skill = SearchSkill(chooser, world.region, world.intrinsics, config=search, seed=seed)
+    fixation = FixationSkill(world.region, world.intrinsics, config=FixationConfig(views=search.views))
+    return Rollout(world, skill, fixation, limits, ChunkLog(skill, world.region, twist))
