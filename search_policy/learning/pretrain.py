@@ -131,7 +131,7 @@ class Pretraining:
     def __init__(self, encoder: nn.Module, auxiliary: Auxiliary, pixels: PixelConfig) -> None:
         if isinstance(encoder, FrozenEncoder) and max(pixels.drac, pixels.curl) > 0.0:
             raise UsageError(
-                "pixels: drac and curl need augmented images, and a frozen backbone sees each image once; set both to 0."
+                "pixels: drac and curl need augmented images, and a frozen backbone sees each one once; set both to 0."
             )
         self.encoder, self.pixels, self._augment = encoder, pixels, Augmentation(pixels)
         self.auxiliary = auxiliary
