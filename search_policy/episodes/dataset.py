@@ -40,11 +40,12 @@ COLUMNS = {
     "found": "next.success",
     "terminated": "next.terminated",
     "truncated": "next.truncated",
+    "intervention": "decision.intervention",
     **{key: f"privileged.{key}" for key in PRIVILEGED_KEYS},
 }
 _ACTIONS = {VIEWPOINT: "views, int64 (1,)", TWIST: "chunks of twists, float32 (h, 5)"}
 _INTEGERS = ("steps", "collisions")
-_BOOLEANS = ("found", "terminated", "truncated")
+_BOOLEANS = ("found", "terminated", "truncated", "intervention")
 
 
 def no_action(episodes: Sequence[SearchEpisode]) -> NDArray[Any]:
@@ -81,6 +82,7 @@ def episode_rows(episode: SearchEpisode, missing: NDArray[Any] | None = None) ->
             "found": ends and episode.found,
             "terminated": ends and not episode.truncated,
             "truncated": ends and episode.truncated,
+            "intervention": record.intervened,
         }
 
 
@@ -113,17 +115,19 @@ def action_space_of(shard: Path) -> str:
     """Return what a shard's actions are, `viewpoint` or `twist`; shards without `FACTS` are older and hold views.
 
     Raises:
-        UsageError: The shard's facts cannot be read.
+        UsageError: The shard cannot be read, or its column of actions is not what its facts say.
     """
-    path = shard / FACTS
-    try:
-        facts = json.loads(path.read_text()) if path.exists() else {"action_space": VIEWPOINT}
-    except (OSError, json.JSONDecodeError) as error:
-        raise UsageError(f"The demonstrations' {path} cannot be read: {error}.") from error
-    space = facts.get("action_space") if isinstance(facts, dict) else None
+    facts = _json(shard / FACTS) if (shard / FACTS).exists() else {"action_space": VIEWPOINT}
+    space = str(facts.get("action_space"))
     if space not in _ACTIONS:
-        raise UsageError.unknown(f"action_space in {path}", str(space), _ACTIONS)
-    return str(space)
+        raise UsageError.unknown(f"action_space in {shard / FACTS}", space, _ACTIONS)
+    column = COLUMNS["action"]
+    found = _json(shard / "meta/info.json").get("features", {}).get(column, {})
+    dtype, shape = found.get("dtype"), tuple(found.get("shape", ()))
+    fits = (dtype, len(shape), shape[-1:]) == (("float32", 2, (5,)) if space == TWIST else ("int64", 1, (1,)))
+    if not fits:
+        raise UsageError(f"{shard}: column {column!r} holds {dtype} {shape}, but {space} needs {_ACTIONS[space]}.")
+    return space
 
 
 def load_frames(root: Path, action_space: str | None = None) -> Frames:
@@ -156,6 +160,21 @@ def frames_of(episodes: Sequence[SearchEpisode]) -> Frames:
     rows = [(number, row) for number, episode in enumerate(episodes) for row in episode_rows(episode, missing)]
     arrays: dict[str, Any] = {key: np.stack([_typed(key, row[key]) for _, row in rows]) for key in COLUMNS}
     return Frames(**arrays, episode=np.array([number for number, _ in rows]))
+
+
+def _json(path: Path) -> dict[str, Any]:
+    """Read one of a shard's JSON files.
+
+    Raises:
+        UsageError: It is missing or damaged.
+    """
+    try:
+        content = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise UsageError(f"The demonstrations' {path} cannot be read: {error}.") from error
+    if not isinstance(content, dict):
+        raise UsageError(f"The demonstrations' {path} cannot be read: it holds no JSON object.")
+    return content
 
 
 def _lerobot_dataset() -> type[Any]:
@@ -212,6 +231,8 @@ def _read_shard(path: Path) -> Frames:
     episode = np.asarray(table["episode_index"][:], dtype=np.int64)
     arrays: dict[str, Any] = {}
     for key, column in COLUMNS.items():
+        if key == "intervention" and column not in table.column_names:
+            continue  # data sets from before there were interventions
         values = table[column][:]
         if key == "image":
             arrays[key] = np.stack([np.asarray(image, dtype=np.uint8) for image in values])

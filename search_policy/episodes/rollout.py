@@ -61,6 +61,7 @@ class DecisionRecord:
         step: Control steps since the episode began.
         coverage: Fraction of the region seen so far.
         collisions: Control steps in contact so far.
+        intervened: Whether a person took the decision, see `search_policy.online.interventions`.
     """
 
     state: AgentState
@@ -69,6 +70,7 @@ class DecisionRecord:
     step: int
     coverage: float
     collisions: int
+    intervened: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

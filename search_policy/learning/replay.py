@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -38,6 +38,7 @@ class Frames:
         target_present: Privileged, float32 (n, 1).
         target_visibility: Privileged, float32 (n, 1).
         views_with_target: Privileged, float32 (n, v).
+        intervention: Whether a person took the decision, bool (n,); none of them where it is left out.
     """
 
     image: NDArray[np.uint8]
@@ -57,8 +58,11 @@ class Frames:
     target_present: NDArray[np.float32]
     target_visibility: NDArray[np.float32]
     views_with_target: NDArray[np.float32]
+    intervention: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
 
     def __post_init__(self) -> None:
+        if not len(self.intervention):
+            object.__setattr__(self, "intervention", np.zeros(len(self.image), dtype=np.bool_))
         for item in fields(self):
             array = getattr(self, item.name)
             if len(array) != len(self.image):
