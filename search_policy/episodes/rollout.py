@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -147,6 +147,16 @@ class Rollout:
             seed: Layout seed.
             detector: Makes the episode's detector.
         """
+        decisions = self.play(task, seed, detector)
+        while True:
+            try:
+                next(decisions)
+            except StopIteration as ended:
+                episode: SearchEpisode = ended.value
+                return episode
+
+    def play(self, task: str, seed: int, detector: DetectorFactory) -> Generator[DecisionRecord, None, SearchEpisode]:
+        """Run one layout like `run`, and yield every decision that the skill takes, before its first control step."""
         described = self._world.reset(task, seed)
         self._skill.close(self._world.closed)
         self._skill.reset(described)
@@ -161,7 +171,8 @@ class Rollout:
             command = self._propose(observation, frame, step)
             if self._over:
                 break
-            self._note_decision(observation, frame, command, step)
+            if self._note_decision(observation, frame, command, step):
+                yield self._decisions[-1]
             self._world.act(self._noisy(command))
             step += 1
         self._record((self._log or self._skill).state(self._world.observe()), None, step)
@@ -228,15 +239,19 @@ class Rollout:
 
     def _note_decision(
         self, observation: Observation, frame: DetectionFrame, command: Command | None, step: int
-    ) -> None:
+    ) -> bool:
+        """Record a decision where one begins, and return whether one does."""
         if self._log is not None:
-            if self._log.note(observation, frame, command, fixating=self._fixating):
+            begins = self._log.note(observation, frame, command, fixating=self._fixating)
+            if begins:
                 self._record(self._log.state(observation), None, step)
-            return
+            return begins
         decision = self._skill.decision
-        if decision is not None and decision is not self._known:
-            self._known = decision
-            self._record(decision.state, decision.action, step)
+        if decision is None or decision is self._known:
+            return False
+        self._known = decision
+        self._record(decision.state, decision.action, step)
+        return True
 
     def _finished(self) -> tuple[DecisionRecord, ...]:
         """Return the decisions; what a log cut out gets its actions only now that they have been taken."""
