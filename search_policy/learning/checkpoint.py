@@ -17,6 +17,7 @@ from safetensors.torch import save as dump_tensors
 from robots.errors import CheckpointError
 from search_policy.learning.config import NetworkConfig
 from search_policy.learning.networks import Actor, ActorSpec, InputSizes
+from search_policy.pixels.encoders import located
 
 FORMAT = "baton-search-actor/1"
 WEIGHTS, CONFIG = "actor.safetensors", "config.json"
@@ -63,7 +64,7 @@ def load_actor(folder: Path) -> Actor:
         raise CheckpointError(f"{folder / WEIGHTS} is damaged: its SHA-256 differs from the one in {CONFIG}.")
     try:
         tensors = parse_tensors(data)
-        actor = Actor(_spec(described))
+        actor = Actor(located(_spec(described), tensors, folder))
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{folder}: the search policy cannot be rebuilt: {error}.") from error
     if sorted(tensors) != described.get("keys") or set(tensors) != set(actor.state_dict()):

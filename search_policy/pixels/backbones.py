@@ -110,24 +110,22 @@ def backbone_hash(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def locate_backbone(encoder: str, actor: Path, sha256: str) -> str:
-    """Return the encoder of an exported actor with its backbone where it is now: as named, or in `backbone/` beside it.
+def locate_backbone(name: str, actor: Path, sha256: str) -> Path:
+    """Return the folder of an exported actor's backbone: as the actor names it, or `backbone/` beside its weights.
 
     Args:
-        encoder: As the actor's configuration names it.
+        name: As the actor's configuration names it.
         actor: Folder of the exported actor.
         sha256: Hash of the backbone that the actor was trained with.
 
     Raises:
         CheckpointError: It is in neither place.
     """
-    if not encoder.startswith(PREFIX):
-        return encoder
-    for folder in (Path(encoder.removeprefix(PREFIX)), actor / "backbone"):
+    for folder in (Path(name).expanduser(), actor / "backbone"):
         if folder.is_dir():
-            return f"{PREFIX}{folder}"
+            return folder
     raise CheckpointError(
-        f"{actor} sees through the frozen backbone {encoder}, which is not there; "
+        f"{actor} sees through the frozen backbone {name}, which is not there: "
         f"put the one with SHA-256 {sha256} into {actor / 'backbone'}."
     )
 

@@ -6,15 +6,22 @@ encoder also takes features (b, f), which were computed once.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from robots.errors import UsageError
+from search_policy.learning.published import PublishedEncoder
 from search_policy.observations import IMAGE_PX
-from search_policy.pixels.backbones import PREFIX, FrozenBackbone, find_backbone
+from search_policy.pixels.backbones import PREFIX, FrozenBackbone, find_backbone, locate_backbone
+
+if TYPE_CHECKING:
+    from search_policy.learning.networks import ActorSpec
 
 COMPACT, PUBLISHED = "compact", "published"
 KINDS = (COMPACT, PUBLISHED, f"{PREFIX}DIR")
@@ -72,10 +79,9 @@ class FrozenEncoder(nn.Module):
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:  # noqa: ANN401
         errors: list[str] = args[-1]
         stored = state_dict.get(f"{prefix}backbone_sha256")
-        if stored is not None and bytes(stored.tolist()).hex() != self.backbone.sha256:
+        if stored is not None and _hex(stored) != self.backbone.sha256:
             errors.append(
-                f"its backbone has SHA-256 {bytes(stored.tolist()).hex()}, "
-                f"the one in {self.backbone.folder} has {self.backbone.sha256}"
+                f"its backbone has SHA-256 {_hex(stored)}, the one in {self.backbone.folder} has {self.backbone.sha256}"
             )
         super()._load_from_state_dict(state_dict, prefix, *args)
 
@@ -94,12 +100,28 @@ def build_encoder(kind: str, width: int) -> nn.Module:
     if kind == COMPACT:
         return ImageEncoder(width)
     if kind == PUBLISHED:
-        from search_policy.learning.published import PublishedEncoder
-
         return PublishedEncoder(width)
     if kind.startswith(PREFIX) and kind != PREFIX:
         return FrozenEncoder(FrozenBackbone.load(find_backbone(kind.removeprefix(PREFIX))), width)
     raise UsageError.unknown("encoder", kind, KINDS)
+
+
+def located(spec: ActorSpec, tensors: Mapping[str, Tensor], actor: Path) -> ActorSpec:
+    """Return an exported actor's specification with its frozen backbone, if it has one, where it is on this machine.
+
+    Args:
+        spec: As exported.
+        tensors: The actor's weights, with the hash of the backbone that it was trained with.
+        actor: Its folder.
+
+    Raises:
+        CheckpointError: The backbone is missing.
+    """
+    kind, stored = spec.network.encoder, tensors.get("encoder.backbone_sha256")
+    if not kind.startswith(PREFIX) or stored is None:
+        return spec
+    folder = locate_backbone(kind.removeprefix(PREFIX), actor, _hex(stored))
+    return replace(spec, network=replace(spec.network, encoder=f"{PREFIX}{folder}"))
 
 
 @torch.no_grad()
@@ -107,3 +129,7 @@ def embed_all(encoder: nn.Module, inputs: NDArray[Any], chunk: int = 256) -> Ten
     """Return the embeddings of all inputs, images (n, h, w, 3) or features (n, f), as (n, width)."""
     parts = [encoder(torch.tensor(inputs[start : start + chunk])) for start in range(0, len(inputs), chunk)]
     return torch.cat(parts)
+
+
+def _hex(sha256: Tensor) -> str:
+    return bytes(sha256.tolist()).hex()
