@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from robots.errors import UsageError
+from search_policy.learning.heads.config import CATEGORICAL, HEADS, HeadConfig
+from search_policy.learning.recall.config import MemoryConfig
 from search_policy.learning.reward import RewardConfig
 from search_policy.observations import PRIVILEGED_KEYS, ObsGroups
+from search_policy.online.config import OnlineConfig
 from search_policy.pixels.config import PixelConfig
 from search_policy.skill import SearchConfig
 from search_policy.twist.config import TwistConfig
@@ -15,10 +18,16 @@ METHODS = {
     "aawr": "advantage-weighted regression, privileged critic",
     "awr": "advantage-weighted regression, symmetric critic",
     "bc": "behaviour cloning",
+    "distillation": "a privileged expert, imitated without its privileged input",
+    "vib": "a privileged policy whose privileged input passes an information bottleneck",
 }
+PRIVILEGED_METHODS = ("aawr", "distillation", "vib")
+WEIGHTINGS = {"exp": "exp(A / beta), clipped", "indicator": "1 where A > 0: filtered cloning"}
+PRECISIONS = {"fp32": "single precision", "bf16": "bfloat16 autocast, weights and losses in single precision"}
+VIEWPOINT, TWIST = "viewpoint", "twist"
 ACTION_SPACES = {
-    "viewpoint": "choose among candidate views; a mover and a servo drive",
-    "twist": "steer the camera by chunks of levelled twists",
+    VIEWPOINT: "choose among candidate views; a mover and a servo drive",
+    TWIST: "steer the camera by chunks of levelled twists",
 }
 DETECTORS = ("segmentation", "color_shape")
 TRAIN_SEEDS = range(100_000)
@@ -39,6 +48,16 @@ class NetworkConfig:
     critic: int = 256
     # Share of hidden units dropped while training
     dropout: float = 0.2
+    # Size of the critics' ensemble; the smallest Q counts
+    critics: int = 2
+    # Arithmetic while training: fp32 or bf16
+    precision: str = "fp32"
+
+    def __post_init__(self) -> None:
+        if min(self.embedding, self.actor, self.critic, self.critics) < 1 or not 0.0 <= self.dropout < 1.0:
+            raise UsageError("network: widths and critics must be at least 1, and dropout lie in [0, 1).")
+        if self.precision not in PRECISIONS:
+            raise UsageError.unknown("precision", self.precision, PRECISIONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +113,14 @@ class CollectConfig:
 class TrainConfig:
     """One training run."""
 
-    # What to train: aawr (privileged critic), awr (symmetric critic) or bc (cloning)
+    # What to train: aawr (privileged critic), awr (symmetric critic), bc (cloning), distillation or vib
     method: str = "aawr"
+    # What a decision is: viewpoint (choose a candidate view) or twist (steer by chunks)
+    action_space: str = "viewpoint"
+    # The actor's head: categorical (viewpoint), or gaussian, mixture or flow (twist)
+    head: str = CATEGORICAL
+    # Weight of a decision: exp (of its advantage) or indicator (advantage > 0)
+    weighting: str = "exp"
     # Folder of the demonstrations; collected there first when it is missing
     data: str = "runs/search/demonstrations"
     # Folder of the run: curves, checkpoints, exported actor
@@ -138,8 +163,14 @@ class TrainConfig:
     critic: tuple[str, ...] = PRIVILEGED_KEYS
     # Widths of the networks
     network: NetworkConfig = field(default_factory=NetworkConfig)
+    # Sizes of the heads over chunks
+    policy: HeadConfig = field(default_factory=HeadConfig)
+    # What actor and critic remember of the running episode
+    memory: MemoryConfig = field(default_factory=MemoryConfig)
     # Learning from pixels: augmentation, regularisation, how the encoder is trained
     pixels: PixelConfig = field(default_factory=PixelConfig)
+    # Episodes with the actor in training, after the offline phase
+    online: OnlineConfig = field(default_factory=OnlineConfig)
     # Weights of the reward
     reward: RewardConfig = field(default_factory=RewardConfig)
     # How the skill that is trained looks around
@@ -150,6 +181,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if self.method not in METHODS:
             raise UsageError.unknown("method", self.method, METHODS)
+        self._check_actions()
         if not 0.0 < self.expectile < 1.0 or not 0.0 < self.discount <= 1.0 or self.beta <= 0.0:
             raise UsageError("training: expectile must lie in (0, 1), discount in (0, 1], and beta be positive.")
         if not 0.0 <= self.return_mix <= 1.0 or not 0.0 <= self.held_out < 1.0:
@@ -163,4 +195,24 @@ class TrainConfig:
     @property
     def groups(self) -> ObsGroups:
         """What each network sees under this method."""
-        return ObsGroups(critic=self.critic if self.method == "aawr" else ())
+        return ObsGroups(critic=self.critic if self.method in PRIVILEGED_METHODS else ())
+
+    @property
+    def demonstrations(self) -> CollectConfig:
+        """The demonstrations, recorded in the run's action space."""
+        return replace(self.collect, action_space=self.action_space)
+
+    def _check_actions(self) -> None:
+        if self.action_space not in ACTION_SPACES:
+            raise UsageError.unknown("action space", self.action_space, ACTION_SPACES)
+        if self.collect.action_space not in (VIEWPOINT, self.action_space):
+            raise UsageError(
+                f"training: action_space is {self.action_space}, but collect.action_space {self.collect.action_space}."
+            )
+        if self.head not in HEADS:
+            raise UsageError.unknown("head", self.head, HEADS)
+        if (self.head == CATEGORICAL) != (self.action_space == VIEWPOINT):
+            fitting = " or ".join(n for n in HEADS if (n == CATEGORICAL) == (self.action_space == VIEWPOINT))
+            raise UsageError(f"training: the action space {self.action_space} needs head {fitting}, not {self.head}.")
+        if self.weighting not in WEIGHTINGS:
+            raise UsageError.unknown("weighting", self.weighting, WEIGHTINGS)
