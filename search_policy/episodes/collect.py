@@ -43,6 +43,11 @@ class Layout:
     seed: int
     target: str | None = None
 
+    @property
+    def name(self) -> str:
+        """The task's name, with the target where one is named: `shelf_cabinet:duck`."""
+        return self.task if self.target is None else f"{self.task}:{self.target}"
+
 
 class MixtureChooser:
     """Draws one searcher per episode: random order, noisy coverage order, or sweep.
@@ -190,10 +195,10 @@ class Recorder:
         return shard_layouts(self._config, shard, place_of, self._hidden)
 
     def record(self, layout: Layout, detector: DetectorFactory) -> SearchEpisode:
-        """Record one demonstration; a named target becomes part of its task's name: `shelf_cabinet:duck`."""
+        """Record one demonstration."""
         self._world.look_for(layout.target)
         episode = self._rollout.run(layout.task, layout.seed, detector)
-        return episode if layout.target is None else replace(episode, task=f"{layout.task}:{layout.target}")
+        return replace(episode, task=layout.name)
 
     def close(self) -> None:
         """Free the graphics context."""
