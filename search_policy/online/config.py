@@ -73,10 +73,12 @@ class OnlineConfig:
     sensors: SensorConfig = field(default_factory=SensorConfig)
 
     def __post_init__(self) -> None:
-        if min(self.episodes, self.updates_per_episode, self.seed, self.oracle_after) < 0:
-            raise UsageError("online: episodes, updates_per_episode, seed and oracle_after must not be negative.")
-        if min(self.episodes_per_round, self.capacity, self.workers) < 1:
-            raise UsageError("online: episodes_per_round, capacity and workers must be at least 1.")
+        if min(self.episodes, self.seed, self.oracle_after) < 0:
+            raise UsageError("online: episodes, seed and oracle_after must not be negative.")
+        if min(self.episodes_per_round, self.updates_per_episode, self.capacity, self.workers) < 1:
+            raise UsageError(
+                "online: episodes_per_round, updates_per_episode, capacity and workers must be at least 1."
+            )
         if not 0.0 <= self.demonstration_share < 1.0:
             raise UsageError(f"online: demonstration_share must lie in [0, 1), not {self.demonstration_share}.")
         if self.engine not in ENGINES:
