@@ -14,8 +14,8 @@ from search_policy.searchers.choosers import Chooser
 from search_policy.servo import FixationConfig, FixationSkill
 from search_policy.skill import SearchConfig, SearchSkill
 from search_policy.twist.config import TWIST, TwistConfig
-from search_policy.twist.levelled import camera_twist_of, levelled_twist, normalized
-from search_policy.twist.passing import PassedViews, free_state
+from search_policy.twist.levelled import commanded
+from search_policy.twist.passing import FreeCamera, PassedViews
 
 
 class ChunkLog:
@@ -33,7 +33,8 @@ class ChunkLog:
     """
 
     def __init__(self, skill: SearchSkill, region: SearchRegion, config: TwistConfig, camera: str = CAMERA) -> None:
-        self._skill, self._region, self._config, self._camera = skill, region, config, camera
+        self._skill, self._config, self._camera = skill, config, camera
+        self._free = FreeCamera(region, camera, skill.seen_map)
         self._passed = PassedViews(skill.views, config)
         self.begin()
 
@@ -41,12 +42,15 @@ class ChunkLog:
         """Forget the last episode."""
         self._passed.reset()
         self._twists: list[Float] = []
+        self._motion: Float = np.zeros(len(TWIST))
         self._start: int | None = None
 
     def note(self, observation: Observation, frame: DetectionFrame, command: Command | None, *, fixating: bool) -> bool:
         """Take in one control step and return whether a decision begins with it."""
         step = len(self._twists)
-        self._twists.append(self._label(observation, command))
+        self._motion = self._twists[-1] if self._twists else np.zeros(len(TWIST))
+        twist = None if command is None else command.action.values
+        self._twists.append(commanded(twist, observation, self._camera, self._skill.config.mover))
         self._passed.update(observation.camera_to_world[self._camera])
         if fixating and not self._config.centres:
             return False
@@ -61,7 +65,7 @@ class ChunkLog:
 
     def state(self, observation: Observation) -> AgentState:
         """Return the agent state that a twist policy would see now."""
-        return free_state(observation, self._camera, self._region, self._skill.seen_map, self._passed.visits)
+        return self._free.state(observation, self._passed.visits, self._motion)
 
     def action(self, step: int) -> NDArray[np.float32]:
         """Return the chunk that was commanded from this control step on, (h, 5); at rest after the episode's end."""
@@ -69,14 +73,6 @@ class ChunkLog:
         taken = self._twists[step : step + self._config.horizon]
         chunk[: len(taken)] = taken
         return chunk
-
-    def _label(self, observation: Observation, command: Command | None) -> Float:
-        """Return the commanded levelled camera twist in units of the speed limits, (5,); rest without a command."""
-        if command is None:
-            return np.zeros(len(TWIST))
-        twist = camera_twist_of(command.action.values, observation, self._camera)
-        levelled = levelled_twist(twist, observation.camera_to_world[self._camera])
-        return normalized(levelled, self._skill.config.mover)
 
 
 def demonstrating(

@@ -13,6 +13,7 @@ import numpy as np
 
 from robots.types import Float, Observation
 from search_policy.motion.mover import MoverConfig
+from search_policy.twist.config import TWIST
 
 _UP = np.array([0.0, 0.0, 1.0])
 _LEAST_COSINE = 0.1  # where the camera looks almost straight up or down, yaw and roll are hardly told apart
@@ -82,3 +83,14 @@ def speed_limits(mover: MoverConfig) -> Float:
 def normalized(levelled: Float, mover: MoverConfig) -> Float:
     """Return a levelled twist in units of the speed limits, clipped to [-1, 1], (5,)."""
     return np.clip(levelled / speed_limits(mover), -1.0, 1.0)
+
+
+def commanded(gripper_twist: Float | None, observation: Observation, camera: str, mover: MoverConfig) -> Float:
+    """Return a commanded gripper twist (6,) as a levelled camera twist in units of the speed limits, (5,).
+
+    None, no command, is rest.
+    """
+    if gripper_twist is None:
+        return np.zeros(len(TWIST))
+    twist = camera_twist_of(gripper_twist, observation, camera)
+    return normalized(levelled_twist(twist, observation.camera_to_world[camera]), mover)

@@ -1,8 +1,9 @@
-"""The agent state of a camera that moves freely: candidate views count as visited when they are passed."""
+"""The agent state of a camera that moves freely: passed views count as visited, and the present motion is known."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,23 +44,36 @@ class PassedViews:
         self.visits[near] = 1
 
 
-def free_state(
-    observation: Observation, camera: str, region: SearchRegion, seen_map: SeenMap, visits: NDArray[np.int64]
-) -> AgentState:
-    """Return the agent state of a decision about twists: the same parts as for views, with nothing masked.
+@dataclass(frozen=True, slots=True)
+class FreeCamera:
+    """What the agent state of a freely moving camera is made from.
 
-    Args:
-        observation: The newest one.
-        camera: Name of the wrist camera.
-        region: Where to look.
+    Attributes:
+        region: Where it looks.
+        camera: Its name in `Observation.images`.
         seen_map: What was looked at.
-        visits: See `PassedViews`, (v,).
     """
-    position = observation.camera_to_world[camera][:3, 3]
-    return AgentState(
-        image=downsample(observation.images[camera]),
-        proprioception=proprioception(observation, region, camera),
-        seen_map=seen_map.channels(),
-        views=seen_map.view_features(position, visits),
-        mask=np.ones(len(visits), dtype=bool),
-    )
+
+    region: SearchRegion
+    camera: str
+    seen_map: SeenMap
+
+    def state(self, observation: Observation, visits: NDArray[np.int64], motion: Float) -> AgentState:
+        """Return the agent state of a decision about twists: the same parts as for views, with nothing masked.
+
+        Its proprioception ends with the present motion: without it, a policy that wavers between two views at every
+        chunk cannot keep to the one it has set out for.
+
+        Args:
+            observation: The newest one.
+            visits: See `PassedViews`, (v,).
+            motion: The last commanded levelled twist in units of the speed limits, (5,).
+        """
+        position = observation.camera_to_world[self.camera][:3, 3]
+        return AgentState(
+            image=downsample(observation.images[self.camera]),
+            proprioception=np.append(proprioception(observation, self.region, self.camera), np.float32(motion)),
+            seen_map=self.seen_map.channels(),
+            views=self.seen_map.view_features(position, visits),
+            mask=np.ones(len(visits), dtype=bool),
+        )

@@ -32,8 +32,8 @@ from search_policy.observations import AgentState
 from search_policy.skill import SearchConfig
 from search_policy.twist.config import TWIST, TwistConfig
 from search_policy.twist.guard import Guard
-from search_policy.twist.levelled import camera_twist, speed_limits
-from search_policy.twist.passing import PassedViews, free_state
+from search_policy.twist.levelled import camera_twist, commanded, speed_limits
+from search_policy.twist.passing import FreeCamera, PassedViews
 from search_policy.twist.policies import ChunkPolicy
 
 
@@ -84,7 +84,8 @@ class TwistSkill:
         self.config, self.twist = config or SearchConfig(), twist or TwistConfig()
         self.views = candidate_views(region, self.config.views)
         self.seen_map = SeenMap(region, intrinsics, self.views, self.config.seen_map)
-        self._policy, self._region, self._camera = policy, region, camera
+        self._policy, self._camera = policy, camera
+        self._free = FreeCamera(region, camera, self.seen_map)
         self._lookout = Lookout(self.seen_map, camera)
         self._passed = PassedViews(self.views, self.twist)
         mover, margin = self.config.mover, self.twist.margin_m
@@ -132,7 +133,9 @@ class TwistSkill:
             return None
         self._step += 1
         levelled, self._waiting = self._waiting[0] * self._limits, self._waiting[1:]
-        action = Action(ActionSpace.CARTESIAN_VELOCITY, self._drive(levelled, observation), gripper=0.0)
+        twist = self._drive(levelled, observation)
+        self._motion = commanded(twist, observation, self._camera, self.config.mover)
+        action = Action(ActionSpace.CARTESIAN_VELOCITY, twist, gripper=0.0)
         self._seq += 1
         return Command(lease.holder, lease.epoch, self._seq, observation.captured_at_s, action)
 
@@ -142,7 +145,7 @@ class TwistSkill:
 
     def state(self, observation: Observation) -> AgentState:
         """Return the agent state that the policy would see now."""
-        return free_state(observation, self._camera, self._region, self.seen_map, self._passed.visits)
+        return self._free.state(observation, self._passed.visits, self._motion)
 
     def _begin(self) -> None:
         self._policy.reset(np.random.default_rng(self._rng.integers(2**63)))
@@ -158,6 +161,7 @@ class TwistSkill:
     def _rest(self) -> None:
         """Drop what is left of the chunk and start from rest."""
         self._mover.stop()
+        self._motion: Float = np.zeros(len(TWIST))
         self._waiting: NDArray[np.float32] = np.zeros((0, len(TWIST)), dtype=np.float32)
         self._stale = 0
         self._health = SkillHealth(SkillState.READY)
