@@ -243,6 +243,15 @@ def test_bad_configurations_are_refused(bad):
         TwistConfig(**bad)
 
 
+def test_the_agent_state_ends_with_the_last_commanded_motion():
+    world, skill = KinematicWorld(), TwistSkill(Fixed((0, 0.4, 0, 0, 0)), REGION, INTRINSICS)
+    skill.propose(world.observe(), None, LEASE)
+    assert not skill.decision.state.proprioception[-5:].any()
+    for _ in range(4):
+        world.act(skill.propose(world.observe(), None, LEASE).action)
+    assert skill.state(world.observe()).proprioception[-5:] == pytest.approx([0, 0.4, 0, 0, 0], abs=1e-6)
+
+
 class Spy:
     """A skill that remembers what it commanded, as levelled twists."""
 
@@ -254,9 +263,8 @@ class Spy:
 
     def propose(self, observation, frame, lease):
         command = self._skill.propose(observation, frame, lease)
-        levelled = levelled_twist(
-            camera_twist_of(command.action.values, observation, CAMERA), observation.camera_to_world[CAMERA]
-        )
+        twist = camera_twist_of(command.action.values, observation, CAMERA)
+        levelled = levelled_twist(twist, observation.camera_to_world[CAMERA])
         self._said[observation.capture_id] = normalized(levelled, MoverConfig())
         return command
 
