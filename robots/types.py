@@ -19,6 +19,8 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
+from robots.on_demand import OnDemand
+
 Float = NDArray[np.floating]
 Image = NDArray[np.uint8]  # (h, w, 3), RGB
 
@@ -96,7 +98,8 @@ class Observation:
     camera_to_world: Mapping[str, Float]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "images", _frozen_arrays(self.images))
+        if not isinstance(self.images, OnDemand):
+            object.__setattr__(self, "images", _frozen_arrays(self.images))
         object.__setattr__(self, "camera_to_world", _frozen_arrays(self.camera_to_world))
         for name in ("joint_positions_rad", "joint_velocities_rad_s", "gripper_to_world"):
             object.__setattr__(self, name, read_only(getattr(self, name)))

@@ -1,7 +1,8 @@
 """The simulated robot's cameras: what they deliver at each control period, and from where the robot believes it came.
 
-An image is drawn when it is asked for. A dropped frame delivers the last image again, with its own time, pose and
-capture id, while the joints are fresh; so the frame that is about to be repeated is drawn before time goes on.
+A frame is drawn when it is asked for, or image by image when somebody looks at it. A dropped frame delivers the last
+image again, with its own time, pose and capture id, while the joints are fresh; so the frame that is about to be
+repeated is drawn before time goes on.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import mujoco
 import numpy as np
 
 from robots.errors import SpecError
+from robots.on_demand import OnDemand
 from robots.sim.appearance import Appearance, CameraSpec, SensorSpec
 from robots.sim.rendering import SceneRenderer
 from robots.sim.sensor import CameraMount, degrade, is_dropped
@@ -34,7 +36,7 @@ class Frame:
 
     captured_at_s: float
     capture_id: int
-    images: dict[str, Image]
+    images: Mapping[str, Image]
     camera_to_world: dict[str, Float]
 
 
@@ -46,6 +48,7 @@ class Cameras:
         renderer: Draws it.
         sizes_px: (width, height) by camera name; the first one is the wrist camera, which the episode may misplace.
         now: The loop's clock [s].
+        on_demand: See `SimConfig.draw_on_demand`.
     """
 
     def __init__(
@@ -54,8 +57,11 @@ class Cameras:
         renderer: SceneRenderer,
         sizes_px: Mapping[str, tuple[int, int]],
         now: Callable[[], float],
+        *,
+        on_demand: bool = False,
     ) -> None:
         self._model, self._renderer, self._sizes, self._now = model, renderer, dict(sizes_px), now
+        self._on_demand = on_demand
         self._mounts = {name: CameraMount(model, name) for name in self._sizes}
         self._sensor, self._dropped, self._seed = SensorSpec(), 0.0, 0
         self._capture_id = self._step = 0
@@ -77,7 +83,7 @@ class Cameras:
     def before_step(self, data: mujoco.MjData, step: int) -> None:
         """Draw the newest frame now if `step`, the next one, will repeat it."""
         if self._repeated_qpos is None and is_dropped(self._dropped, self._seed, step):
-            self.frame(data)
+            _draw(self.frame(data))
             self._repeated_qpos = data.qpos.copy()
 
     def after_step(self, step: int) -> None:
@@ -88,7 +94,9 @@ class Cameras:
     def frame(self, data: mujoco.MjData) -> Frame:
         """Return the newest frame; it is drawn and stamped on the first call for it."""
         if self._frame is None:
-            images = {name: self._image(data, name) for name in self._sizes}
+            images: Mapping[str, Image] = OnDemand(tuple(self._sizes), lambda name: self._image(data, name))
+            if not self._on_demand:
+                images = dict(images)
             poses = {name: mount.believed_pose(data) for name, mount in self._mounts.items()}
             self._frame = Frame(self._now(), self._capture_id, images, poses)
         return self._frame
@@ -113,9 +121,11 @@ class Cameras:
             scratch.qpos[:] = self._repeated_qpos
             mujoco.mj_kinematics(self._model, scratch)
             mujoco.mj_camlight(self._model, scratch)
-            self.frame(scratch)
+            _draw(self.frame(scratch))
 
     def _capture(self, step: int) -> None:
+        if self._frame is not None and isinstance(self._frame.images, OnDemand):
+            self._frame.images.expire()
         self._capture_id += 1
         self._step, self._frame, self._repeated_qpos = step, None, None
 
@@ -126,3 +136,9 @@ class Cameras:
     def _intrinsics(self, name: str) -> CameraIntrinsics:
         width, height = self._sizes[name]
         return CameraIntrinsics(width, height, focal_px=0.5 * height / math.tan(0.5 * self._mounts[name].fovy_rad))
+
+
+def _draw(frame: Frame) -> None:
+    """Draw what was left to be drawn on demand."""
+    for image in frame.images:
+        frame.images[image]

@@ -21,6 +21,8 @@ class SimConfig:
         wrist_px: Width and height of the wrist image.
         scene: Name of the furniture, see `robots.sim.furniture`.
         third_person_px: Width and height of the third-person image, or None for no such camera.
+        draw_on_demand: Draw an image when it is first looked at; one that nobody looked at is gone with the next
+            control period. For loops that look at few of their images.
     """
 
     control_hz: float = 15.0
@@ -28,6 +30,7 @@ class SimConfig:
     wrist_px: tuple[int, int] = (84, 84)
     third_person_px: tuple[int, int] | None = None
     scene: str = "bookcase"
+    draw_on_demand: bool = False
 
     def __post_init__(self) -> None:
         if self.control_hz <= 0 or not 0 < self.timestep_s <= 1 / self.control_hz:

@@ -44,7 +44,7 @@ class MujocoRobot:
         self.model = self.scene.model
         self.data = mujoco.MjData(self.model)
         self.renderer = SceneRenderer(self.model)
-        self._sensor = Cameras(self.model, self.renderer, self._cameras(), now)
+        self._sensor = Cameras(self.model, self.renderer, self._cameras(), now, on_demand=config.draw_on_demand)
         self._commands = CommandReader(self.arm, self.dt_s)
         self._lag_s = np.array(self.arm.damping) / np.array(self.arm.stiffness)
         self._touch = TouchJudge(self.model, self.arm)

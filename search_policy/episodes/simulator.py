@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from robots.region import Compartment, SearchRegion
 from robots.sim.furniture import PartKind, find_furniture
@@ -39,12 +40,13 @@ class SimulatedWorld:
 
         self._randomization = load_randomization(randomization)
         self._time_s = 0.0
-        self._robot = MujocoRobot(SimConfig(wrist_px=wrist_px, scene=scene), lambda: self._time_s)
+        self._robot = MujocoRobot(SimConfig(wrist_px=wrist_px, scene=scene, draw_on_demand=True), lambda: self._time_s)
         self._robot.connect()
         self._privileged = PrivilegedView(self._robot)
         self._furniture = find_furniture(scene)
         self._spec: EpisodeSpec | None = None
         self._target: str | None = None
+        self._mask: NDArray[np.bool_] | None = None
 
     @property
     def region(self) -> SearchRegion:
@@ -87,7 +89,7 @@ class SimulatedWorld:
 
     def reset_to(self, spec: EpisodeSpec) -> Task:
         """Set up a given layout."""
-        self._time_s = 0.0
+        self._time_s, self._mask = 0.0, None
         self._spec = spec
         self._robot.reset(spec)
         return spec.task
@@ -112,26 +114,31 @@ class SimulatedWorld:
 
     def act(self, action: Action | None) -> None:
         """Execute one control period; None holds the pose."""
-        self._time_s += self._robot.dt_s
+        self._time_s, self._mask = self._time_s + self._robot.dt_s, None
         if action is None:
             self._robot.hold()
         else:
             self._robot.send_action(action)
 
     def truth(self) -> Truth:
-        """Return the truth about the target now: one segmentation."""
-        mask = self._privileged.target_mask(CAMERA)
+        """Return the truth about the target now: at most one segmentation per control period."""
         from robots.sim.privileged import box_of
 
+        mask = self._target_mask()
         return Truth(self._privileged.target_position(), box_of(mask), int(mask.sum()))
 
     def visibility(self) -> float:
-        """Return the visible fraction of the target: two renderings."""
-        return self._privileged.visibility(CAMERA).fraction
+        """Return the visible fraction of the target: two renderings where any of it is visible."""
+        return 0.0 if not self._target_mask().any() else self._privileged.visibility(CAMERA).fraction
 
     def close(self) -> None:
         """Free the graphics context."""
         self._robot.close()
+
+    def _target_mask(self) -> NDArray[np.bool_]:
+        if self._mask is None:
+            self._mask = self._privileged.target_mask(CAMERA)
+        return self._mask
 
 
 def closed_parts(spec: EpisodeSpec) -> frozenset[str]:

@@ -94,11 +94,12 @@ class SegmentationDetector:
 
     def __call__(self, world: SearchWorld, task: Task, rng: np.random.Generator) -> Detect:
         """Return a detector for one episode."""
+        camera = world.intrinsics
+        width, height = camera.width_px, camera.height_px
 
         def detect(observation: Observation) -> DetectionFrame:
             truth = world.truth()
             found = []
-            height, width = observation.images[CAMERA].shape[:2]
             large_enough = truth.visible_px >= self.least_share * height * width
             if truth.box_xyxy_px is not None and large_enough and rng.random() >= self.miss_rate:
                 found.append(Detection(truth.box_xyxy_px, float(rng.uniform(0.75, 1.0)), task.target))
