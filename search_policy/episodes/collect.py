@@ -13,11 +13,11 @@ import numpy as np
 from tqdm import tqdm
 
 from robots.errors import UsageError
-from search_policy.episodes.dataset import TWIST, shards, write_shard
+from search_policy.episodes.dataset import shards, write_shard
 from search_policy.episodes.rollout import Rollout, RolloutConfig, SearchEpisode
 from search_policy.episodes.simulator import SimulatedWorld, target_compartment
 from search_policy.episodes.world import DetectorFactory, SegmentationDetector
-from search_policy.learning.config import TRAIN_SEEDS, CollectConfig
+from search_policy.learning.config import TRAIN_SEEDS, TWIST, CollectConfig
 from search_policy.motion.viewpoints import View, candidate_views
 from search_policy.observations import AgentState
 from search_policy.searchers.choosers import Chooser, CoverageChooser, RandomChooser, SweepChooser

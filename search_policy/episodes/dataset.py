@@ -21,12 +21,12 @@ from numpy.typing import NDArray
 
 from robots.errors import SpecError, UsageError
 from search_policy.episodes.rollout import DecisionRecord, SearchEpisode
+from search_policy.learning.config import TWIST, VIEWPOINT
 from search_policy.learning.replay import NO_ACTION, Frames
 from search_policy.observations import PRIVILEGED_KEYS
 
 CONTROL_HZ = 15
 FACTS = "meta/search.json"
-VIEWPOINT, TWIST = "viewpoint", "twist"
 COLUMNS = {
     "image": "observation.images.wrist",
     "proprioception": "observation.state",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from robots.errors import UsageError
 
-TWIST = ("forward", "left", "up", "yaw", "pitch")
+AXES = ("forward", "left", "up", "yaw", "pitch")
 
 
 @dataclass(frozen=True, slots=True)

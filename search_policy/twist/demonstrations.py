@@ -13,7 +13,7 @@ from search_policy.observations import AgentState
 from search_policy.searchers.choosers import Chooser
 from search_policy.servo import FixationConfig, FixationSkill
 from search_policy.skill import SearchConfig, SearchSkill
-from search_policy.twist.config import TWIST, TwistConfig
+from search_policy.twist.config import AXES, TwistConfig
 from search_policy.twist.levelled import commanded
 from search_policy.twist.passing import FreeCamera, PassedViews
 
@@ -42,13 +42,13 @@ class ChunkLog:
         """Forget the last episode."""
         self._passed.reset()
         self._twists: list[Float] = []
-        self._motion: Float = np.zeros(len(TWIST))
+        self._motion: Float = np.zeros(len(AXES))
         self._start: int | None = None
 
     def note(self, observation: Observation, frame: DetectionFrame, command: Command | None, *, fixating: bool) -> bool:
         """Take in one control step and return whether a decision begins with it."""
         step = len(self._twists)
-        self._motion = self._twists[-1] if self._twists else np.zeros(len(TWIST))
+        self._motion = self._twists[-1] if self._twists else np.zeros(len(AXES))
         twist = None if command is None else command.action.values
         self._twists.append(commanded(twist, observation, self._camera, self._skill.config.mover))
         self._passed.update(observation.camera_to_world[self._camera])
@@ -69,7 +69,7 @@ class ChunkLog:
 
     def action(self, step: int) -> NDArray[np.float32]:
         """Return the chunk that was commanded from this control step on, (h, 5); at rest after the episode's end."""
-        chunk = np.zeros((self._config.horizon, len(TWIST)), dtype=np.float32)
+        chunk = np.zeros((self._config.horizon, len(AXES)), dtype=np.float32)
         taken = self._twists[step : step + self._config.horizon]
         chunk[: len(taken)] = taken
         return chunk

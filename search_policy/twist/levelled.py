@@ -13,7 +13,7 @@ import numpy as np
 
 from robots.types import Float, Observation
 from search_policy.motion.mover import MoverConfig
-from search_policy.twist.config import TWIST
+from search_policy.twist.config import AXES
 
 _UP = np.array([0.0, 0.0, 1.0])
 _LEAST_COSINE = 0.1  # where the camera looks almost straight up or down, yaw and roll are hardly told apart
@@ -91,6 +91,6 @@ def commanded(gripper_twist: Float | None, observation: Observation, camera: str
     None, no command, is rest.
     """
     if gripper_twist is None:
-        return np.zeros(len(TWIST))
+        return np.zeros(len(AXES))
     twist = camera_twist_of(gripper_twist, observation, camera)
     return normalized(levelled_twist(twist, observation.camera_to_world[camera]), mover)

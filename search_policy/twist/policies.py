@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search_policy.observations import AgentState
-from search_policy.twist.config import TWIST
+from search_policy.twist.config import AXES
 
 
 class ChunkPolicy(Protocol):
@@ -19,7 +19,7 @@ class ChunkPolicy(Protocol):
         ...
 
     def choose(self, state: AgentState) -> NDArray[np.float32]:
-        """Return a chunk in units of the speed limits, (h, 5) in [-1, 1]; order `config.TWIST`."""
+        """Return a chunk in units of the speed limits, (h, 5) in [-1, 1]; order `config.AXES`."""
         ...
 
 
@@ -34,14 +34,14 @@ class WanderingPolicy:
     def __init__(self, horizon: int = 5, keep: float = 0.8) -> None:
         self._horizon, self._keep = horizon, keep
         self._rng = np.random.default_rng(0)
-        self._mean = np.zeros(len(TWIST))
+        self._mean = np.zeros(len(AXES))
 
     def reset(self, rng: np.random.Generator) -> None:
         """Take over the episode's generator."""
         self._rng = rng
-        self._mean = np.zeros(len(TWIST))
+        self._mean = np.zeros(len(AXES))
 
     def choose(self, state: AgentState) -> NDArray[np.float32]:
         """Draw a chunk, the same twist throughout."""
-        self._mean = self._keep * self._mean + self._rng.normal(0.0, 0.5, len(TWIST))
+        self._mean = self._keep * self._mean + self._rng.normal(0.0, 0.5, len(AXES))
         return np.tile(np.clip(self._mean, -1.0, 1.0), (self._horizon, 1)).astype(np.float32)

@@ -30,7 +30,7 @@ from search_policy.motion.mover import Mover
 from search_policy.motion.viewpoints import candidate_views
 from search_policy.observations import AgentState
 from search_policy.skill import SearchConfig
-from search_policy.twist.config import TWIST, TwistConfig
+from search_policy.twist.config import AXES, TwistConfig
 from search_policy.twist.guard import Guard
 from search_policy.twist.levelled import camera_twist, commanded, speed_limits
 from search_policy.twist.passing import FreeCamera, PassedViews
@@ -161,8 +161,8 @@ class TwistSkill:
     def _rest(self) -> None:
         """Drop what is left of the chunk and start from rest."""
         self._mover.stop()
-        self._motion: Float = np.zeros(len(TWIST))
-        self._waiting: NDArray[np.float32] = np.zeros((0, len(TWIST)), dtype=np.float32)
+        self._motion: Float = np.zeros(len(AXES))
+        self._waiting: NDArray[np.float32] = np.zeros((0, len(AXES)), dtype=np.float32)
         self._stale = 0
         self._health = SkillHealth(SkillState.READY)
 
@@ -185,8 +185,8 @@ class TwistSkill:
             return False
         state = self.state(observation)
         chunk = np.asarray(self._policy.choose(state), dtype=np.float32)
-        if chunk.ndim != 2 or chunk.shape[1] != len(TWIST) or not len(chunk) or not np.isfinite(chunk).all():
-            raise SpecError(f"twist policy: needs a chunk of finite numbers (h, {len(TWIST)}), not {chunk.shape}.")
+        if chunk.ndim != 2 or chunk.shape[1] != len(AXES) or not len(chunk) or not np.isfinite(chunk).all():
+            raise SpecError(f"twist policy: needs a chunk of finite numbers (h, {len(AXES)}), not {chunk.shape}.")
         self._waiting = np.clip(chunk, -1.0, 1.0)
         self._decision = TwistDecision(state, read_only(self._waiting), self._step)
         return True
