@@ -20,6 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robots.errors import SpecError, UsageError
+from search_policy.episodes.dataset_checks import check_shards, reading, write_checksums
+from search_policy.episodes.frame_checks import check_frames
 from search_policy.episodes.rollout import DecisionRecord, SearchEpisode
 from search_policy.learning.config import TWIST, VIEWPOINT
 from search_policy.learning.replay import NO_ACTION, Frames
@@ -103,6 +105,7 @@ def write_shard(folder: Path, episodes: Sequence[SearchEpisode]) -> None:
     dataset.finalize()
     facts = {"action_space": TWIST if missing.ndim else VIEWPOINT, "action_shape": list(np.atleast_1d(missing).shape)}
     (part / FACTS).write_text(json.dumps({**facts, "control_hz": CONTROL_HZ}, indent=2) + "\n")
+    write_checksums(part)
     os.replace(part, folder)
 
 
@@ -130,6 +133,15 @@ def action_space_of(shard: Path) -> str:
     return space
 
 
+def check_demonstrations(root: Path) -> None:
+    """Refuse finished shards under `root` whose files are damaged, unfit to train on, or disagree.
+
+    Raises:
+        UsageError: The first thing that is wrong, with file, column and what was expected.
+    """
+    check_shards(shards(root), COLUMNS, CONTROL_HZ)
+
+
 def load_frames(root: Path, action_space: str | None = None) -> Frames:
     """Read every finished shard under `root` into memory.
 
@@ -138,8 +150,9 @@ def load_frames(root: Path, action_space: str | None = None) -> Frames:
         action_space: What their actions must be, `viewpoint` or `twist`; None takes what is there.
 
     Raises:
-        UsageError: There is no shard, or one holds actions of another kind.
+        UsageError: There is no shard, or one is damaged, unfit to train on, or holds actions of another kind.
     """
+    check_demonstrations(root)
     for path in shards(root):
         found = action_space_of(path)
         if found != (action_space or found):
@@ -148,7 +161,11 @@ def load_frames(root: Path, action_space: str | None = None) -> Frames:
                 f"{path}: column {column!r} holds {_ACTIONS[found]}, but the action space {action_space} needs "
                 f"{_ACTIONS[action_space or found]}."
             )
-    parts = [_read_shard(path) for path in shards(root)]
+    parts = []
+    for path in shards(root):
+        with reading(str(path)):
+            parts.append(_read_shard(path))
+        check_frames(parts[-1], str(path), COLUMNS)
     if not parts:
         raise UsageError(f"There are no demonstrations in {root}: collect them first.")
     return Frames.concatenate(parts)
