@@ -38,7 +38,7 @@ class RolloutOptions:
         UsageError: A value is out of range, or a name does not exist.
     """
 
-    # How to search: search, sweep, coverage, coverage-prior, random, oracle or rush
+    # How to search: search, twist, sweep, coverage, coverage-prior, random, oracle or rush
     method: str = "coverage"
     # Task whose layouts are drawn
     task: str = "bookshelf_pineapple"
@@ -57,7 +57,7 @@ class RolloutOptions:
     # Share of views of the target that the detector misses, and of frames with a false detection
     miss_rate: float = 0.05
     false_rate: float = 0.05
-    # Folder of a trained search policy, for --method search; empty for the shipped one
+    # Folder of a trained search policy, for --method search or twist; empty for the shipped one (search)
     policy: str = ""
     # Folder of the rows and the summary; finished episodes in it are kept
     out: str = ""

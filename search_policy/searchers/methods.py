@@ -19,9 +19,13 @@ from search_policy.searchers.choosers import SHIPPED, Chooser, PolicyChooser, Ra
 from search_policy.searchers.oracle import FirstOpen, goal_views, quickest_first, rush_view, shortest
 from search_policy.searchers.planner import PlannedCoverage
 from search_policy.skill import SearchConfig
+from search_policy.twist.config import TwistConfig
+from search_policy.twist.deploy import TwistSetup, rollout_of
+from search_policy.twist.learned import TwistPolicy
 
 METHODS: dict[str, str] = {
     "search": "learned search",
+    "twist": "learned search that steers the camera by chunks of twists",
     "sweep": "exhaustive scan, compartment by compartment",
     "coverage": "planned next best views, uniform prior",
     "coverage-prior": "planned next best views, prior from the layout's cues, read without error",
@@ -102,8 +106,9 @@ class Searcher:
     ) -> None:
         self._world, self._config, self._detector, self._prior_of = world, config, detector, prior_of
         self._views = candidate_views(world.region, config.search.views)
-        privileged = find_method(config.method) in ("oracle", "rush")
-        self._chooser = None if privileged else build_chooser(config.method, self._views, config.policy)
+        apart = find_method(config.method) in ("oracle", "rush", "twist")
+        self._chooser = None if apart else build_chooser(config.method, self._views, config.policy)
+        self._twists = TwistPolicy.load(config.policy) if config.method == "twist" else None
 
     def run(self, task: str, seed: int) -> SearchEpisode:
         """Run one layout."""
@@ -111,6 +116,9 @@ class Searcher:
             return self._oracle(task, seed)
         if self._config.method == "rush":
             return self._rush(task, seed)
+        if self._twists is not None:
+            setup = TwistSetup(self._config.search, self._config.rollout, TwistConfig())
+            return rollout_of(self._world, self._twists, setup, seed=seed).run(task, seed, self._detector)
         assert self._chooser is not None
         if self._config.method == "coverage-prior" and isinstance(self._chooser, PlannedCoverage) and self._prior_of:
             self._world.reset(task, seed)
