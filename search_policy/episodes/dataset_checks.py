@@ -54,7 +54,8 @@ def check_shards(paths: Sequence[Path], columns: Mapping[str, str], control_hz: 
 
 def write_checksums(shard: Path) -> None:
     """Write the SHA-256 of every file of a shard, so that damage of any kind is noticed when it is read."""
-    sums = {path.relative_to(shard).as_posix(): _sha256(path) for path in sorted(shard.rglob("*")) if path.is_file()}
+    files = [path for path in sorted(shard.rglob("*")) if path.is_file() and path != shard / CHECKSUMS]
+    sums = {path.relative_to(shard).as_posix(): _sha256(path) for path in files}
     write_atomically(shard / CHECKSUMS, (json.dumps(sums, indent=2) + "\n").encode())
 
 
