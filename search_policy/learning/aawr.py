@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,8 +16,9 @@ from search_policy.learning.losses import (
     bootstrapped_return,
     effective_sample_size,
     expectile_value_loss,
+    indicator_weights,
+    intervention_weights,
     td_loss,
-    weighted_regression_loss,
 )
 from search_policy.learning.networks import Actor, ActorSpec, AgentBatch, Critic
 
@@ -30,11 +33,12 @@ class DecisionBatch:
         privileged: o^p, (b, o).
         next_privileged: (b, o).
         hint: Whether the taken view shows the target, (b,); zero for a symmetric critic.
-        action: Taken views, (b,).
+        action: Taken views, int64 (b,), or chunks of twists, (b, h, 5).
         reward: (b,).
         duration: Control steps, (b,).
         terminated: (b,).
         return_to_go: (b,).
+        intervention: 1.0 where a person took the decision, (b,).
     """
 
     state: AgentBatch
@@ -47,6 +51,7 @@ class DecisionBatch:
     duration: Tensor
     terminated: Tensor
     return_to_go: Tensor
+    intervention: Tensor
 
 
 class RunningScale:
@@ -87,19 +92,47 @@ class Learner:
         self.critic = Critic(spec)
         self.target = copy.deepcopy(self.critic).requires_grad_(requires_grad=False).eval()
         self.scale = RunningScale()
-        head = [value for name, value in self.actor.named_parameters() if not name.startswith("encoder.")]
-        self.actor_optimizer = torch.optim.AdamW(head, config.learning_rate, weight_decay=config.weight_decay)
+        # Cached embeddings carry no gradient; an encoder that learns end to end is trained by the actor's loss.
+        end_to_end = config.pixels.training == "end_to_end"
+        trained = [
+            value
+            for name, value in self.actor.named_parameters()
+            if value.requires_grad and (end_to_end or not name.startswith("encoder."))
+        ]
+        self.actor_optimizer = torch.optim.AdamW(trained, config.learning_rate, weight_decay=config.weight_decay)
         self.critic_optimizer = torch.optim.Adam(self.critic.parameters(), config.learning_rate)
+
+    def networks(self) -> dict[str, nn.Module]:
+        """Return the modules whose weights make up a checkpoint."""
+        return {"actor": self.actor, "critic": self.critic, "target": self.target}
+
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        """Return the optimisers whose moments make up a checkpoint."""
+        return {"actor_optimizer": self.actor_optimizer, "critic_optimizer": self.critic_optimizer}
+
+    def values(self) -> dict[str, Any]:
+        """Return what else decides the next update, as plain JSON values."""
+        return {"mean_square": self.scale.mean_square.hex(), "count": self.scale.count}
+
+    def restore(self, values: dict[str, Any]) -> None:
+        """Take over what `values` returned."""
+        self.scale.mean_square, self.scale.count = float.fromhex(values["mean_square"]), values["count"]
 
     def update(self, batch: DecisionBatch) -> dict[str, float]:
         """Take one gradient step on critic and actor and return the metrics."""
         if self.config.method == "bc":
-            return self._update_actor(batch, torch.ones_like(batch.reward))
-        metrics = self._update_critic(batch)
+            return self.update_actor(batch, torch.ones_like(batch.reward))
+        metrics = self.update_critic(batch)
         advantage = self.advantage(batch)
-        weight = advantage_weights(advantage, self.scale.update(advantage), self.config.beta, self.config.weight_clip)
-        metrics |= self._update_actor(batch, weight / weight.mean())
-        return metrics | {"advantage_scale": self.scale.value, "sample_size": float(effective_sample_size(weight))}
+        weight = self.weigh(advantage, self.scale.update(advantage))
+        weight = weight / weight.mean().clamp(min=1e-6)
+        return metrics | self.update_actor(batch, weight) | self._weight_metrics(advantage, weight)
+
+    def weigh(self, advantage: Tensor, scale: float) -> Tensor:
+        """Return each decision's weight in the actor's loss, (b,)."""
+        if self.config.weighting == "indicator":
+            return indicator_weights(advantage)
+        return advantage_weights(advantage, scale, self.config.beta, self.config.weight_clip)
 
     @torch.no_grad()
     def advantage(self, batch: DecisionBatch) -> Tensor:
@@ -108,32 +141,55 @@ class Learner:
         With mix 0 it is AAWR's (arXiv 2512.01188); with mix 1 the observed return G of AWR (arXiv 1910.00177), eq. 6.
         """
         state, mix = batch.state.detached(), self.config.return_mix
-        q_target = self.target.q_values(batch.privileged, state, batch.action, batch.hint).min(dim=0).values
-        value = self.target.value(batch.privileged, state)
+        with self.precision():
+            q_target = self.target.q_values(batch.privileged, state, batch.action, batch.hint).min(dim=0).values
+            value = self.target.value(batch.privileged, state)
         return (1.0 - mix) * q_target + mix * batch.return_to_go - value
 
-    def _update_critic(self, batch: DecisionBatch) -> dict[str, float]:
-        config, state, next_state = self.config, batch.state.detached(), batch.next_state.detached()
-        with torch.no_grad():
+    def update_critic(self, batch: DecisionBatch) -> dict[str, float]:
+        """Take one gradient step on Q and V, let the targets follow, and return the metrics."""
+        config, state = self.config, batch.state.detached()
+        with torch.no_grad(), self.precision():
             q_target = self.target.q_values(batch.privileged, state, batch.action, batch.hint).min(dim=0).values
-            next_value = self.target.value(batch.next_privileged, next_state)
+            next_value = self.target.value(batch.next_privileged, batch.next_state.detached())
             goal = bootstrapped_return(batch.reward, next_value, batch.terminated, batch.duration, config.discount)
-        value_loss = expectile_value_loss(q_target, self.critic.value(batch.privileged, state), config.expectile)
-        q_loss = td_loss(self.critic.q_values(batch.privileged, state, batch.action, batch.hint), goal)
-        _step(self.critic_optimizer, value_loss + q_loss, self.critic)
-        _follow(self.target, self.critic, config.target_update_rate)
+        with self.precision():
+            value = self.critic.value(batch.privileged, state)
+            q_values = self.critic.q_values(batch.privileged, state, batch.action, batch.hint)
+        value_loss, q_loss = expectile_value_loss(q_target, value, config.expectile), td_loss(q_values, goal)
+        take_step(self.critic_optimizer, value_loss + q_loss, self.critic)
+        follow(self.target, self.critic, config.target_update_rate)
         return {"value_loss": value_loss.item(), "q_loss": q_loss.item(), "value": float(next_value.mean())}
 
-    def _update_actor(self, batch: DecisionBatch, weight: Tensor) -> dict[str, float]:
-        every = self.actor.log_probabilities(batch.state.detached())
-        chosen = every.gather(1, batch.action[:, None]).squeeze(1)
-        loss = weighted_regression_loss(chosen, weight)
-        _step(self.actor_optimizer, loss, self.actor)
-        entropy = -(every.exp() * every.clamp(min=-50.0)).sum(dim=1).mean()
-        return {"actor_loss": loss.item(), "entropy": entropy.item()}
+    def update_actor(self, batch: DecisionBatch, weight: Tensor) -> dict[str, float]:
+        """Take one gradient step on the actor and return the metrics.
+
+        Args:
+            batch: Decisions.
+            weight: Of each, (b,); a person's decision counts at least as much as any.
+        """
+        weight = intervention_weights(weight, batch.intervention, self.config.online.intervention_weight)
+        with self.precision():
+            loss, metrics = self.actor.loss(batch.state, batch.action, weight)
+        take_step(self.actor_optimizer, loss, self.actor)
+        return {"actor_loss": loss.item(), **metrics}
+
+    def precision(self) -> torch.autocast:
+        """Return the arithmetic of forward passes: weights, losses and optimisers stay in single precision."""
+        device = next(self.actor.parameters()).device.type
+        return torch.autocast(device, torch.bfloat16, enabled=self.config.network.precision == "bf16")
+
+    def _weight_metrics(self, advantage: Tensor, weight: Tensor) -> dict[str, float]:
+        limit = self.config.beta * self.scale.value * math.log(self.config.weight_clip)
+        return {
+            "advantage_scale": self.scale.value,
+            "sample_size": float(effective_sample_size(weight)),
+            "clipped": float((advantage >= limit).float().mean()),
+        }
 
 
-def _step(optimizer: torch.optim.Optimizer, loss: Tensor, module: nn.Module) -> None:
+def take_step(optimizer: torch.optim.Optimizer, loss: Tensor, module: nn.Module) -> None:
+    """Take one step down the loss, the gradient's norm clipped at 10."""
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
     nn.utils.clip_grad_norm_(module.parameters(), 10.0)
@@ -141,6 +197,7 @@ def _step(optimizer: torch.optim.Optimizer, loss: Tensor, module: nn.Module) -> 
 
 
 @torch.no_grad()
-def _follow(target: nn.Module, source: nn.Module, rate: float) -> None:
+def follow(target: nn.Module, source: nn.Module, rate: float) -> None:
+    """Move a target network towards its source by `rate`: Polyak averaging."""
     for old, new in zip(target.parameters(), source.parameters(), strict=True):
         old.lerp_(new, rate)

@@ -16,7 +16,9 @@ from safetensors.torch import save as dump_tensors
 
 from robots.errors import CheckpointError
 from search_policy.learning.config import NetworkConfig
+from search_policy.learning.heads.config import CATEGORICAL, HeadConfig
 from search_policy.learning.networks import Actor, ActorSpec, InputSizes
+from search_policy.learning.recall.config import MemoryConfig
 from search_policy.pixels.encoders import located
 
 FORMAT = "baton-search-actor/1"
@@ -46,6 +48,9 @@ def save_actor(actor: Actor, folder: Path, training: dict[str, Any]) -> None:
         "keys": sorted(actor.state_dict()),
         "sizes": asdict(actor.spec.sizes),
         "network": asdict(actor.spec.network),
+        "head": actor.spec.head,
+        "policy": asdict(actor.spec.policy),
+        "recall": asdict(actor.spec.recall),
         "training": training,
     }
     write_atomically(folder / WEIGHTS, data)
@@ -64,10 +69,12 @@ def load_actor(folder: Path) -> Actor:
         raise CheckpointError(f"{folder / WEIGHTS} is damaged: its SHA-256 differs from the one in {CONFIG}.")
     try:
         tensors = parse_tensors(data)
+        listed = sorted(tensors) == described.get("keys")
+        tensors = tensors if "head" in described else _with_head(tensors)
         actor = Actor(located(_spec(described), tensors, folder))
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{folder}: the search policy cannot be rebuilt: {error}.") from error
-    if sorted(tensors) != described.get("keys") or set(tensors) != set(actor.state_dict()):
+    if not listed or set(tensors) != set(actor.state_dict()):
         raise CheckpointError(f"{folder / WEIGHTS} does not hold the tensors that {CONFIG} lists.")
     load_strictly(actor, tensors, str(folder / WEIGHTS))
     return actor.eval()
@@ -102,9 +109,19 @@ def _read(path: Path) -> bytes:
         raise CheckpointError(f"The search policy's {path} cannot be read: {error.strerror}.") from error
 
 
+def _with_head(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return the tensors of an actor saved before there were several heads, under today's names."""
+    return {f"head.{key}" if key.startswith(("scorer.", "bias.")) else key: value for key, value in tensors.items()}
+
+
 def _spec(described: dict[str, Any]) -> ActorSpec:
     sizes = described["sizes"]
     channels, shelves, columns = sizes["seen_map"]
+    steps, entries = sizes.get("chunk", (0, 0))
     return ActorSpec(
-        InputSizes(**{**sizes, "seen_map": (channels, shelves, columns)}), NetworkConfig(**described["network"])
+        InputSizes(**{**sizes, "seen_map": (channels, shelves, columns), "chunk": (steps, entries)}),
+        NetworkConfig(**described["network"]),
+        described.get("head", CATEGORICAL),
+        HeadConfig(**described.get("policy", {})),
+        MemoryConfig(**described.get("recall", {})),
     )

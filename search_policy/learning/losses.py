@@ -62,6 +62,26 @@ def advantage_weights(advantage: Tensor, scale: float, beta: float, weight_clip:
     return torch.exp((advantage / (beta * scale)).clamp(max=20.0)).clamp(max=weight_clip)
 
 
+def indicator_weights(advantage: Tensor) -> Tensor:
+    """Return 1(A > 0), (b,): filtered cloning, the binary weights of CRR (arXiv 2006.15134), eq. 2.
+
+    Args:
+        advantage: min_i Qtarget_i - V, (b,).
+    """
+    return (advantage > 0.0).to(advantage.dtype)
+
+
+def intervention_weights(weight: Tensor, intervention: Tensor, factor: float) -> Tensor:
+    """Return the weights, where a person decided raised to at least 1 and multiplied by `factor`, (b,).
+
+    Args:
+        weight: (b,).
+        intervention: 1.0 where a person decided, (b,).
+        factor: At least 1.
+    """
+    return torch.where(intervention > 0.5, factor * weight.clamp(min=1.0), weight)
+
+
 def weighted_regression_loss(log_probability: Tensor, weight: Tensor) -> Tensor:
     """Return L_pi = -E[w log pi(a | z)], weights without gradient: AAWR (arXiv 2512.01188); w = 1 is cloning.
 

@@ -1,4 +1,4 @@
-"""The networks: a small image encoder, an actor that scores candidate views, twin critics and a value."""
+"""The networks: an actor that chooses views or chunks, an ensemble of critics and a value."""
 
 from __future__ import annotations
 
@@ -9,11 +9,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from robots.errors import UsageError
 from search_policy.learning.config import NetworkConfig
+from search_policy.learning.heads.build import build_head
+from search_policy.learning.heads.categorical import CategoricalHead
+from search_policy.learning.heads.config import CATEGORICAL, HeadConfig
+from search_policy.learning.heads.head import HeadInput
+from search_policy.learning.layers import dense
+from search_policy.learning.recall.config import MemoryConfig
+from search_policy.learning.recall.history import Recollection
+from search_policy.learning.recall.modules import build_recall
 from search_policy.observations import IMAGE_PX, AgentState
 from search_policy.pixels.encoders import build_encoder
-
-MASKED_LOGIT = -1e9
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +33,7 @@ class InputSizes:
         views: Number of candidate views.
         features: Features of each view.
         privileged: Length of the critic's privileged vector; 0 for a symmetric critic.
+        chunk: Steps and entries of a chunk of twists; (0, 0) where actions are views.
     """
 
     proprioception: int
@@ -33,6 +41,7 @@ class InputSizes:
     views: int
     features: int
     privileged: int = 0
+    chunk: tuple[int, int] = (0, 0)
 
     @property
     def memory(self) -> int:
@@ -50,39 +59,55 @@ class AgentBatch:
         memory: Proprioception and flattened seen-map, (b, memory).
         views: (b, v, f).
         mask: (b, v) bool.
+        history: Embedding and memory of the last k decision frames of the same episode, oldest first,
+            (b, k, embedding + memory); None where nothing is remembered.
+        history_mask: True where the history holds a frame, (b, k) bool.
     """
 
     embedding: Tensor
     memory: Tensor
     views: Tensor
     mask: Tensor
+    history: Tensor | None = None
+    history_mask: Tensor | None = None
 
     def detached(self) -> AgentBatch:
         """Return the same states without gradient: what the critic conditions on."""
-        return AgentBatch(self.embedding.detach(), self.memory, self.views, self.mask)
+        history = None if self.history is None else self.history.detach()
+        return AgentBatch(self.embedding.detach(), self.memory, self.views, self.mask, history, self.history_mask)
 
-
-def dense(*widths: int, norm: bool = False, dropout: float = 0.0) -> nn.Sequential:
-    """Return linear layers with ReLU in between, hidden ones with LayerNorm when `norm` is set, and with dropout."""
-    layers: list[nn.Module] = []
-    for index in range(len(widths) - 1):
-        layers.append(nn.Linear(widths[index], widths[index + 1]))
-        if index < len(widths) - 2:
-            layers.extend([nn.LayerNorm(widths[index + 1]), nn.ReLU()] if norm else [nn.ReLU()])
-            layers.append(nn.Dropout(dropout))
-    return nn.Sequential(*layers)
+    @property
+    def token(self) -> Tensor:
+        """Embedding and memory of the newest frame, (b, embedding + memory)."""
+        return torch.cat([self.embedding, self.memory], dim=1)
 
 
 @dataclass(frozen=True, slots=True)
 class ActorSpec:
-    """Everything needed to rebuild an actor around its weights."""
+    """Everything needed to rebuild an actor around its weights.
+
+    Attributes:
+        sizes: Of its inputs and actions.
+        network: Widths.
+        head: Kind of head.
+        policy: Sizes of heads over chunks.
+        recall: Memory of the running episode.
+    """
 
     sizes: InputSizes
     network: NetworkConfig = field(default_factory=NetworkConfig)
+    head: str = CATEGORICAL
+    policy: HeadConfig = field(default_factory=HeadConfig)
+    recall: MemoryConfig = field(default_factory=MemoryConfig)
+
+    @property
+    def token(self) -> int:
+        """Length of a frame's token."""
+        return self.network.embedding + self.sizes.memory
 
 
 class Actor(nn.Module):
-    """pi(a | z): scores each candidate view from its features and a shared embedding of the agent state.
+    """pi(a | z): embeds the agent state, remembers the episode, and lets a head choose.
 
     It has no input for anything privileged.
     """
@@ -92,30 +117,73 @@ class Actor(nn.Module):
         self.spec = spec
         width, dropout = spec.network.actor, spec.network.dropout
         self.encoder = build_encoder(spec.network.encoder, spec.network.embedding)
-        self.trunk = dense(spec.network.embedding + spec.sizes.memory, width, width // 2, dropout=dropout)
-        self.scorer = dense(width // 2 + spec.sizes.features, width, 1, dropout=dropout)
-        self.bias = nn.Linear(width // 2, spec.sizes.views)
+        self.recall = build_recall(spec.recall, spec.token)
+        self.trunk = dense(spec.token + self.recall.width, width, width // 2, dropout=dropout)
+        self.head = build_head(spec, width // 2)
+
+    def features(self, batch: AgentBatch) -> HeadInput:
+        """Return what the head sees of agent states."""
+        token = batch.token
+        recalled = self.recall(token, batch.history, batch.history_mask)
+        shared = torch.relu(self.trunk(torch.cat([token, recalled], dim=1)))
+        return HeadInput(shared, batch.views, batch.mask)
+
+    def loss(self, batch: AgentBatch, action: Tensor, weight: Tensor) -> tuple[Tensor, dict[str, float]]:
+        """Return the head's weighted regression loss, (), and its metrics."""
+        return self.head.loss(self.features(batch), action, weight)
+
+    def log_probability(self, batch: AgentBatch, action: Tensor) -> Tensor:
+        """Return log pi(a | z), (b,).
+
+        Args:
+            batch: Agent states.
+            action: Views (b,), or chunks (b, h, 5).
+
+        Raises:
+            UsageError: The head has no density in closed form.
+        """
+        return self.head.log_probability(self.features(batch), action)
+
+    def act(self, batch: AgentBatch, *, greedy: bool, generator: torch.Generator | None = None) -> Tensor:
+        """Return actions: views (b,), or chunks (b, h, 5) in [-1, 1].
+
+        Args:
+            batch: Agent states.
+            greedy: Take the most probable action; otherwise draw one.
+            generator: Where the draw comes from; torch's own without it.
+        """
+        return self.head.act(self.features(batch), greedy=greedy, generator=generator)
 
     def logits(self, batch: AgentBatch) -> Tensor:
         """Return the views' logits, masked ones far below all others, (b, v)."""
-        shared = torch.relu(self.trunk(torch.cat([batch.embedding, batch.memory], dim=1)))
-        spread = shared[:, None, :].expand(-1, batch.views.shape[1], -1)
-        scores = self.scorer(torch.cat([spread, batch.views], dim=2)).squeeze(2)
-        return torch.where(batch.mask, scores + self.bias(shared), MASKED_LOGIT)
+        return self._choice.logits(self.features(batch))
 
     def log_probabilities(self, batch: AgentBatch) -> Tensor:
         """Return log pi(a | z) of every view, (b, v)."""
-        return torch.log_softmax(self.logits(batch), dim=1)
+        return self._choice.log_probabilities(self.features(batch))
 
-    def embed(self, state: AgentState) -> AgentBatch:
-        """Return one agent state as a batch of one."""
+    def recollection(self) -> Recollection:
+        """Return an empty memory of a running episode."""
+        return Recollection(self.spec.recall.frames, self.spec.token)
+
+    def embed(self, state: AgentState, recollection: Recollection | None = None) -> AgentBatch:
+        """Return one agent state as a batch of one, with what is remembered of its episode."""
+        history, mask = (recollection or self.recollection()).history()
         memory = np.concatenate([state.proprioception, state.seen_map.ravel()])
         return AgentBatch(
             self.encoder(torch.tensor(state.image)[None]),
             torch.tensor(memory)[None],
             torch.tensor(state.views)[None],
             torch.tensor(state.mask)[None],
+            history,
+            mask,
         )
+
+    def remember(self, state: AgentState, recollection: Recollection) -> None:
+        """Add an agent state that was decided on to what is remembered; costs nothing where nothing is remembered."""
+        if self.spec.recall.frames:
+            with torch.inference_mode():
+                recollection.add(self.embed(state).token)
 
     def warm(self) -> None:
         """Run once on an empty agent state: torch's first call takes several control periods, the later ones one."""
@@ -127,49 +195,75 @@ class Actor(nn.Module):
             views=np.zeros((sizes.views, sizes.features), np.float32),
             mask=np.ones(sizes.views, dtype=bool),
         )
-        self.probabilities(empty)
-
-    def probabilities(self, state: AgentState) -> NDArray[np.float64]:
-        """Return pi(a | z) of one agent state, (v,)."""
         with torch.inference_mode():
-            logits = self.logits(self.embed(state))[0].double()
+            self.act(self.embed(empty), greedy=True)
+
+    def probabilities(self, state: AgentState, recollection: Recollection | None = None) -> NDArray[np.float64]:
+        """Return pi(a | z) of one agent state, (v,).
+
+        Raises:
+            UsageError: The actor chooses chunks, not views.
+        """
+        with torch.inference_mode():
+            logits = self.logits(self.embed(state, recollection))[0].double()
             return np.asarray(torch.softmax(logits, dim=0).numpy())
+
+    @property
+    def _choice(self) -> CategoricalHead:
+        if not isinstance(self.head, CategoricalHead):
+            raise UsageError(f"An actor with the head {self.spec.head} chooses chunks of twists, not views.")
+        return self.head
 
 
 class Critic(nn.Module):
-    """Twin Q(o^p, z, a) over the views and V(o^p, z): LayerNorm, one trunk each; z comes without gradient."""
+    """Q_i(o^p, z, a) and V(o^p, z): LayerNorm, one trunk each; z comes without gradient.
+
+    It remembers the running episode through a memory of its own: the actor's moves with the actor's loss, and targets
+    would move with it.
+    """
 
     def __init__(self, spec: ActorSpec) -> None:
         super().__init__()
-        state = spec.network.embedding + spec.sizes.memory + spec.sizes.privileged
-        width, dropout = spec.network.critic, spec.network.dropout
-        self.trunks = nn.ModuleList([dense(state, width, width // 2, norm=True, dropout=dropout) for _ in range(3)])
-        per_view = width // 2 + spec.sizes.features + 1
-        self.heads = nn.ModuleList([dense(per_view, width // 2, 1, norm=True) for _ in range(2)])
+        self.recall = build_recall(spec.recall, spec.token)
+        state = spec.token + self.recall.width + spec.sizes.privileged
+        width, dropout, count = spec.network.critic, spec.network.dropout, spec.network.critics
+        self.trunks = nn.ModuleList(
+            [dense(state, width, width // 2, norm=True, dropout=dropout) for _ in range(count + 1)]
+        )
+        steps, entries = spec.sizes.chunk
+        taken = steps * entries if steps else spec.sizes.features + 1
+        self.heads = nn.ModuleList([dense(width // 2 + taken, width // 2, 1, norm=True) for _ in range(count)])
         self.value_head = nn.Linear(width // 2, 1)
 
     def q_values(self, privileged: Tensor, batch: AgentBatch, action: Tensor, hint: Tensor) -> Tensor:
-        """Return Q_i of the taken views, (2, b).
+        """Return Q_i of the taken actions, (critics, b).
 
         Args:
             privileged: o^p, (b, o); o may be 0.
             batch: Agent states z.
-            action: Indices of the taken views, (b,).
+            action: Indices of the taken views, (b,), or chunks, (b, h, 5).
             hint: The privileged entry about the taken view itself, (b,); zero for a symmetric critic.
         """
-        state = self._state(privileged, batch)
-        taken = batch.views[torch.arange(len(action)), action]
-        identity = torch.cat([taken, hint[:, None]], dim=1)
+        state, taken = self._state(privileged, batch), _taken(batch, action, hint)
         values = [
-            head(torch.cat([torch.relu(trunk(state)), identity], dim=1)).squeeze(1)
+            head(torch.cat([torch.relu(trunk(state)), taken], dim=1)).squeeze(1)
             for trunk, head in zip(self.trunks, self.heads, strict=False)
         ]
-        return torch.stack(values)
+        return torch.stack(values).float()
 
     def value(self, privileged: Tensor, batch: AgentBatch) -> Tensor:
         """Return V, (b,)."""
-        value: Tensor = self.value_head(torch.relu(self.trunks[2](self._state(privileged, batch)))).squeeze(1)
-        return value
+        value: Tensor = self.value_head(torch.relu(self.trunks[-1](self._state(privileged, batch)))).squeeze(1)
+        return value.float()
 
     def _state(self, privileged: Tensor, batch: AgentBatch) -> Tensor:
-        return torch.cat([privileged, batch.embedding, batch.memory], dim=1)
+        token = batch.token
+        recalled = self.recall(token, batch.history, batch.history_mask)
+        return torch.cat([privileged, token, recalled], dim=1)
+
+
+def _taken(batch: AgentBatch, action: Tensor, hint: Tensor) -> Tensor:
+    """Return what tells the taken action: the view's features and hint (b, f + 1), or the chunk (b, h * 5)."""
+    if action.ndim > 1:
+        return action.flatten(1)
+    return torch.cat([batch.views[torch.arange(len(action)), action], hint[:, None]], dim=1)

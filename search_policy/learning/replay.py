@@ -26,7 +26,8 @@ class Frames:
         seen_map: float32 (n, channels, shelves, columns).
         views: float32 (n, v, f).
         mask: bool (n, v).
-        action: Chosen view, or `NO_ACTION` in an episode's last frame, int64 (n,).
+        action: Chosen view, or `NO_ACTION` in an episode's last frame, int64 (n,); or a chunk of twists, or NaN in the
+            last frame, float32 (n, h, 5).
         steps: Control steps until the next frame, int64 (n,).
         found: Whether the target was found before the next frame, bool (n,).
         coverage_gain: Fraction of the region newly seen until the next frame, float32 (n,).
@@ -46,7 +47,7 @@ class Frames:
     seen_map: NDArray[np.float32]
     views: NDArray[np.float32]
     mask: NDArray[np.bool_]
-    action: NDArray[np.int64]
+    action: NDArray[Any]
     steps: NDArray[np.int64]
     found: NDArray[np.bool_]
     coverage_gain: NDArray[np.float32]
@@ -71,6 +72,13 @@ class Frames:
 
     def __len__(self) -> int:
         return len(self.image)
+
+    @property
+    def decided(self) -> NDArray[np.bool_]:
+        """Which frames hold an action, (n,)."""
+        if self.action.ndim == 1:
+            return self.action != NO_ACTION
+        return np.asarray(np.isfinite(self.action).all(axis=(1, 2)))
 
     def privileged(self, groups: ObsGroups) -> NDArray[np.float32]:
         """Return the critic's privileged input, entries in the order of `groups.critic`, (n, o)."""
@@ -126,7 +134,7 @@ def transitions(frames: Frames, reward: RewardConfig, discount: float) -> Transi
         reward: Weights of the reward's terms.
         discount: Per control step.
     """
-    index = np.flatnonzero(frames.action[:-1] != NO_ACTION)
+    index = np.flatnonzero(frames.decided[:-1])
     index = index[frames.episode[index] == frames.episode[index + 1]]
     rows = [reward_terms(_outcome(frames, int(i)), reward, discount) for i in index]
     terms = {name: np.array([row[name] for row in rows], dtype=np.float32) for name in (rows[0] if rows else ())}

@@ -12,15 +12,16 @@ from tqdm import tqdm
 
 from robots.errors import UsageError
 from search_policy.episodes.collect import collect
-from search_policy.episodes.dataset import load_frames, shards
+from search_policy.episodes.dataset import COLUMNS, check_demonstrations, load_frames, shards
+from search_policy.episodes.frame_checks import check_frames
 from search_policy.episodes.world import DetectorFactory
 from search_policy.learning.aawr import Learner
-from search_policy.learning.batches import DecisionSource, input_sizes
+from search_policy.learning.batches import DecisionSource, actor_spec
 from search_policy.learning.checkpoint import save_actor, write_atomically
 from search_policy.learning.config import TrainConfig
 from search_policy.learning.curves import Curves
 from search_policy.learning.diagnostics import rank_correlations
-from search_policy.learning.networks import ActorSpec
+from search_policy.learning.learner import build_learner
 from search_policy.learning.pretrain import Auxiliary, LabelledFrames, Pretraining
 from search_policy.learning.replay import Frames, split_episodes, transitions
 from search_policy.learning.training_state import TrainingState, checkpoints
@@ -43,16 +44,18 @@ def train(config: TrainConfig, detector: DetectorFactory | None = None) -> Path:
         UsageError: The run folder belongs to another configuration, or there is nothing to learn from.
     """
     data = Path(config.data)
+    check_demonstrations(data)
     wanted = -(-config.collect.episodes // config.collect.shard_episodes)
     if len(shards(data)) < wanted:
-        collect(config.collect, config.search, data, detector)
-    return train_on(config, load_frames(data))
+        collect(config.demonstrations, config.search, data, detector)
+    return train_on(config, load_frames(data, config.action_space))
 
 
 def train_on(config: TrainConfig, frames: Frames) -> Path:
     """Train on frames in memory and return the folder of the exported actor."""
     torch.set_num_threads(1)
     out = Path(config.out)
+    check_frames(frames, config.data, COLUMNS)
     _claim(out, config)
     training, held_out = split_episodes(frames, config.held_out, np.random.default_rng(config.seed))
     run = _Run(config, training)
@@ -86,9 +89,9 @@ class _Run:
         self._source: DecisionSource | None = None
         # Every module draws from the generator in the same order under every method, so initial actors agree.
         torch.manual_seed(config.seed)
-        spec = ActorSpec(input_sizes(frames, config.groups), config.network)
+        spec = actor_spec(frames, config)
         auxiliary = Auxiliary(spec)
-        learner = Learner(config, spec)
+        learner = build_learner(config, spec)
         self._pretraining = Pretraining(learner.actor.encoder, auxiliary, config.pixels)
         self._labelled = LabelledFrames(frames, learner.actor.encoder, Path(config.pixels.features))
         sampler = np.random.default_rng([config.seed, 1])
@@ -106,7 +109,7 @@ class _Run:
         decisions = transitions(frames, self.config.reward, self.config.discount)
         encoder = self.state.learner.actor.encoder
         embedding = embed_all(encoder, encoder_inputs(encoder, frames.image, Path(self.config.pixels.features)))
-        return DecisionSource(frames, decisions, embedding, self.config.groups)
+        return DecisionSource(frames, decisions, embedding, self.config.groups, self.config.memory.frames)
 
     def _pretrain(self) -> dict[str, float]:
         batch = self._labelled.draw(self.state.sampler, self.config.pretrain_batch)
@@ -132,9 +135,12 @@ def _claim(out: Path, config: TrainConfig) -> None:
 def _export(run: _Run, config: TrainConfig, held_out: Frames, out: Path) -> None:
     learner = run.state.learner
     learner.actor.eval()
-    if len(held_out) and config.method != "bc":
+    if len(held_out) and isinstance(learner, Learner) and config.method != "bc":
         found = rank_correlations(learner, run.source(held_out))
         write_atomically(out / DIAGNOSTICS, (json.dumps(found, indent=2) + "\n").encode())
-    kept = ("method", "seed", "updates", "pretrain_updates", "discount", "expectile", "beta", "return_mix")
+    kept = (
+        *("method", "action_space", "weighting", "seed", "updates", "pretrain_updates"),
+        *("discount", "expectile", "beta", "return_mix"),
+    )
     training = {name: getattr(config, name) for name in kept}
     save_actor(learner.actor, out / ACTOR, {**training, "tasks": list(config.collect.tasks)})

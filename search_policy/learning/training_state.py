@@ -22,8 +22,8 @@ from safetensors.torch import save as dump_tensors
 from torch import Tensor, nn
 
 from robots.errors import CheckpointError
-from search_policy.learning.aawr import Learner
 from search_policy.learning.checkpoint import load_strictly
+from search_policy.learning.learner import Learner
 from search_policy.learning.pretrain import Auxiliary
 
 TENSORS, STATE = "tensors.safetensors", "state.json"
@@ -34,7 +34,7 @@ class TrainingState:
     """All that a run carries from one update to the next.
 
     Attributes:
-        learner: Actor, critic, targets, optimisers, scale.
+        learner: Networks, targets, optimisers, scale.
         auxiliary: Head of the encoder's pretraining.
         auxiliary_optimizer: Optimiser of encoder and head.
         sampler: Draws batches and augmentations.
@@ -81,26 +81,14 @@ class TrainingState:
             _load_optimizer(optimizer, _under(tensors, f"{name}."))
         torch.set_rng_state(tensors["torch_rng"])
         self.sampler.bit_generator.state = state["sampler"]
-        self.learner.scale.mean_square = float.fromhex(state["scale"]["mean_square"])
-        self.learner.scale.count = state["scale"]["count"]
+        self.learner.restore(state["learner"])
         self.step = state["step"]
 
     def _modules(self) -> dict[str, nn.Module]:
-        learner = self.learner
-        return {
-            "actor": learner.actor,
-            "critic": learner.critic,
-            "target": learner.target,
-            "auxiliary": self.auxiliary,
-        }
+        return {**self.learner.networks(), "auxiliary": self.auxiliary}
 
     def _optimizers(self) -> dict[str, torch.optim.Optimizer]:
-        learner = self.learner
-        return {
-            "actor_optimizer": learner.actor_optimizer,
-            "critic_optimizer": learner.critic_optimizer,
-            "auxiliary_optimizer": self.auxiliary_optimizer,
-        }
+        return {**self.learner.optimizers(), "auxiliary_optimizer": self.auxiliary_optimizer}
 
     def _tensors(self) -> dict[str, Tensor]:
         tensors = {"torch_rng": torch.get_rng_state()}
@@ -112,11 +100,10 @@ class TrainingState:
         return tensors
 
     def _plain(self) -> dict[str, Any]:
-        scale = self.learner.scale
         return {
             "step": self.step,
             "sampler": self.sampler.bit_generator.state,
-            "scale": {"mean_square": scale.mean_square.hex(), "count": scale.count},
+            "learner": self.learner.values(),
         }
 
 

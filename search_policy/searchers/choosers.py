@@ -169,6 +169,7 @@ class PolicyChooser:
         self._greedy = greedy
         self._least_gain = least_gain
         self._rng = np.random.default_rng(0)
+        self._recollection = actor.recollection()
 
     @classmethod
     def load(cls, folder: Path, *, greedy: bool = True) -> PolicyChooser:
@@ -196,19 +197,21 @@ class PolicyChooser:
         return cls.load(SHIPPED)
 
     def reset(self, rng: np.random.Generator) -> None:
-        """Take over the episode's generator."""
+        """Take over the episode's generator and forget the last episode."""
         self._rng = rng
+        self._recollection.clear()
 
     def choose(self, state: AgentState) -> int:
-        """Return the actor's view."""
+        """Return the actor's view, and remember the state for the decisions to come."""
         probabilities = self.probabilities(state)
+        self._actor.remember(state, self._recollection)
         if self._greedy:
             return int(np.argmax(probabilities))
         return int(self._rng.choice(len(probabilities), p=probabilities / probabilities.sum()))
 
     def probabilities(self, state: AgentState) -> NDArray[np.float64]:
         """Return pi(a | z), (v,); zero where the mask is False or too little is new."""
-        return self._actor.probabilities(replace(state, mask=self._worthwhile(state)))
+        return self._actor.probabilities(replace(state, mask=self._worthwhile(state)), self._recollection)
 
     def _worthwhile(self, state: AgentState) -> NDArray[np.bool_]:
         gain = np.where(state.mask, state.views[:, _GAIN] + 0.5 * state.views[:, _SIDE_GAIN], 0.0)

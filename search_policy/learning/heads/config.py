@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 from robots.errors import UsageError
 
-CATEGORICAL = "categorical"
+CATEGORICAL, SQUASHED = "categorical", "squashed"
 HEADS = {
     CATEGORICAL: "scores each candidate view (action space viewpoint)",
     "gaussian": "one normal distribution over chunks, learned standard deviation (twist)",
     "mixture": "a mixture of normal distributions over chunks (twist)",
     "flow": "a flow-matching teacher distilled into a one-step sampler of chunks (twist)",
+    SQUASHED: "one normal distribution through tanh, for learning from own actions: ppo and sac (twist)",
 }
 DEVIATIONS = {"state": "predicted from the agent state", "free": "one parameter per entry of the chunk"}
 

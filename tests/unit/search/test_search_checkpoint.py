@@ -82,7 +82,7 @@ def rewrite(folder, change):
 
 
 def drop_key(folder):
-    rewrite(folder, lambda tensors: {name: value for name, value in tensors.items() if name != "bias.bias"})
+    rewrite(folder, lambda tensors: {name: value for name, value in tensors.items() if name != "head.bias.bias"})
 
 
 def add_key(folder):
@@ -90,7 +90,7 @@ def add_key(folder):
 
 
 def change_shape(folder):
-    rewrite(folder, lambda tensors: tensors | {"bias.bias": torch.zeros(3)})
+    rewrite(folder, lambda tensors: tensors | {"head.bias.bias": torch.zeros(3)})
 
 
 def config_edit(**changes):

@@ -1,0 +1,16 @@
+"""Layers that every network is made of."""
+
+from __future__ import annotations
+
+from torch import nn
+
+
+def dense(*widths: int, norm: bool = False, dropout: float = 0.0) -> nn.Sequential:
+    """Return linear layers with ReLU in between, hidden ones with LayerNorm when `norm` is set, and with dropout."""
+    layers: list[nn.Module] = []
+    for index in range(len(widths) - 1):
+        layers.append(nn.Linear(widths[index], widths[index + 1]))
+        if index < len(widths) - 2:
+            layers.extend([nn.LayerNorm(widths[index + 1]), nn.ReLU()] if norm else [nn.ReLU()])
+            layers.append(nn.Dropout(dropout))
+    return nn.Sequential(*layers)
