@@ -38,7 +38,7 @@ from robots.types import Float
 from search_policy.motion.geometry import look_at
 from search_policy.motion.mover import MoverConfig
 from search_policy.motion.viewpoints import View, ViewConfig, candidate_views
-from search_policy.searchers.oracle import travel_s
+from search_policy.motion.travel import travel_s
 
 FIRST_SEED = 100_000
 DWELL_S = 0.35  # a look itself, as the coverage searcher reckons

@@ -80,3 +80,13 @@ class Evidence:
 def missed(detection: Float) -> Float:
     """Return the chance that all looks missed a target at each point, (SIDES, n) to (n,)."""
     return np.prod(1.0 - detection, axis=0)
+
+
+def newly_detected(worth: Float, before: Float) -> Float:
+    """Return the chance that a look finds a target which the looks so far from its side have missed, (..., n).
+
+    Args:
+        worth: Chance that the look finds a target at each point, (..., n).
+        before: Chance that the looks so far from that side would have, (..., n).
+    """
+    return (np.maximum(worth, before) - before) / (1.0 - before)

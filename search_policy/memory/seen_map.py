@@ -60,6 +60,10 @@ class SeenMap:
         region: Where to look.
         views: Candidate views.
         evidence: The looks so far.
+        camera: Intrinsics of the camera that looks.
+        shape: Compartments and columns.
+        points_m: What is looked at, cell after cell, (n, 3) [m].
+        in_sight: Which points the newest frame shows, (n,).
         camera_to_world: Where the camera was last, (4, 4).
     """
 
@@ -69,15 +73,15 @@ class SeenMap:
         self.region = self._region = region
         self.views = tuple(views)
         self.camera_to_world: Float = views[0].camera_to_world
-        self._camera = camera
+        self.camera = camera
         self._config = config
-        self._shape = (len(region.compartments), config.columns)
-        self._points = _cell_points(region, config.columns)  # (n, 3), cell after cell
+        self.shape = (len(region.compartments), config.columns)
+        self.points_m = _cell_points(region, config.columns)  # (n, 3), cell after cell
         per_cell = len(_DEPTHS) * len(_HEIGHTS)
-        self._owner = np.repeat(np.arange(self._shape[0]), config.columns * per_cell)
-        self._openings = Openings(region, self._owner, self._points)
+        self._owner = np.repeat(np.arange(self.shape[0]), config.columns * per_cell)
+        self._openings = Openings(region, self._owner, self.points_m)
         near, deep = config.evidence.visible_front, config.evidence.visible_back
-        depth = np.tile(np.repeat(_DEPTHS, len(_HEIGHTS)), len(self._points) // per_cell)
+        depth = np.tile(np.repeat(_DEPTHS, len(_HEIGHTS)), len(self.points_m) // per_cell)
         visible = np.where(depth > 0.5, deep, near)
         self.evidence = Evidence(visible, config.side_tangent, config.evidence)
         self._static = _static_features(region, views)
@@ -95,13 +99,14 @@ class SeenMap:
         Args:
             closed: Names of the closures that are known to be shut; see `close`.
         """
-        count = len(self._points)
+        count = len(self.points_m)
         self._seen = np.zeros((3, count))  # at all, by a look to the left, by a look to the right
         self._quality = np.zeros(count)
         self._last = np.full(count, -np.inf)
-        self._score = np.zeros(self._shape)
-        self._belief = np.ones(self._shape)
+        self._score = np.zeros(self.shape)
+        self._belief = np.ones(self.shape)
         self._step = 0
+        self.in_sight = np.zeros(count, dtype=bool)
         self.evidence.reset()
         self.close(closed)
 
@@ -142,6 +147,7 @@ class SeenMap:
         self.camera_to_world = camera_to_world
         seen, quality, sideways = self._sight(camera_to_world)
         seen &= self._open
+        self.in_sight = seen
         self._seen[0][seen] = 1.0
         self._seen[1][seen & (sideways > self._config.side_tangent)] = 1.0
         self._seen[2][seen & (sideways < -self._config.side_tangent)] = 1.0
@@ -153,7 +159,7 @@ class SeenMap:
 
     def channels(self) -> NDArray[np.float32]:
         """Return the map, (channels, compartments, columns) in [0, 1]; the order is `CHANNELS`."""
-        cells = (*self._shape, -1)
+        cells = (*self.shape, -1)
         seen = self._seen.reshape(3, *cells).mean(axis=-1)
         quality = self._quality.reshape(cells).mean(axis=-1)
         age = self._age().reshape(cells).mean(axis=-1)
@@ -166,7 +172,7 @@ class SeenMap:
             position_m: The camera's position, (3,) [m].
             visits: Completed visits of each view, (v,).
         """
-        total = len(self._points)
+        total = len(self.points_m)
         gain = self._view_seen @ (1.0 - self._seen[0]) / total
         leftwards = self._view_seen @ (1.0 - self._seen[1])
         rightwards = self._view_seen @ (1.0 - self._seen[2])
@@ -182,8 +188,8 @@ class SeenMap:
         cell = self._cell_of(point_m)
         if cell is None:
             return False
-        per_cell = len(self._points) // self._score.size
-        start = (cell[0] * self._shape[1] + cell[1]) * per_cell
+        per_cell = len(self.points_m) // self._score.size
+        start = (cell[0] * self.shape[1] + cell[1]) * per_cell
         return bool(self._view_seen[view, start : start + per_cell].mean() >= 0.5)
 
     def place_of(self, uv_px: tuple[float, float], frame: DetectionFrame, frame_pose: Float) -> Float | None:
@@ -216,7 +222,7 @@ class SeenMap:
             UsageError: The prior's shape does not fit, or it holds negative values.
         """
         cells = self._belief * self._prior_of(prior)
-        points = np.repeat(cells.ravel(), len(self._points) // cells.size)
+        points = np.repeat(cells.ravel(), len(self.points_m) // cells.size)
         open_points = points * self._open
         weights = open_points if open_points.sum() > 0.0 else points
         return weights / weights.sum()
@@ -229,16 +235,16 @@ class SeenMap:
     def _prior_of(self, prior: Float | None) -> Float:
         """Return the prior at the map's own number of columns, (compartments, columns)."""
         if prior is None:
-            return np.ones(self._shape)
+            return np.ones(self.shape)
         given = np.asarray(prior, dtype=np.float64)
-        if given.ndim != 2 or given.shape[0] != self._shape[0] or given.shape[1] < 1 or not (given >= 0.0).all():
-            raise UsageError(f"search prior: needs weights of shape ({self._shape[0]}, columns), none negative.")
+        if given.ndim != 2 or given.shape[0] != self.shape[0] or given.shape[1] < 1 or not (given >= 0.0).all():
+            raise UsageError(f"search prior: needs weights of shape ({self.shape[0]}, columns), none negative.")
         if given.sum() <= 0.0:
-            return np.ones(self._shape)
-        own, other = self._shape[1], given.shape[1]
+            return np.ones(self.shape)
+        own, other = self.shape[1], given.shape[1]
         # Both resolutions divide a compartment evenly: share out each given column over the finest common grid.
         fine = np.repeat(given / own, own, axis=1)
-        return fine.reshape(self._shape[0], own, other).sum(axis=2)
+        return fine.reshape(self.shape[0], own, other).sum(axis=2)
 
     def _age(self) -> Float:
         return 1.0 - np.exp((self._last - self._step) / self._config.forget_steps)
@@ -246,10 +252,10 @@ class SeenMap:
     def _sight(self, camera_to_world: Float) -> tuple[NDArray[np.bool_], Float, Float]:
         """Return per point whether it is seen, how well, and the sideways slope of the look, (n,) each."""
         center = camera_to_world[:3, 3]
-        ray = self._points - center
+        ray = self.points_m - center
         x, y, z = (ray @ camera_to_world[:3, :3]).T
-        half_w = 0.5 * self._camera.width_px / self._camera.focal_px * self._config.field
-        half_h = 0.5 * self._camera.height_px / self._camera.focal_px * self._config.field
+        half_w = 0.5 * self.camera.width_px / self.camera.focal_px * self._config.field
+        half_h = 0.5 * self.camera.height_px / self.camera.focal_px * self._config.field
         depth = np.maximum(z, 1e-6)
         seen = (np.abs(x) < half_w * depth) & (np.abs(y) < half_h * depth)
         seen &= (z > 0.05) & (z < self._config.range_m)
@@ -264,8 +270,8 @@ class SeenMap:
                 self._score[cell] = max(self._score[cell], detection.score * self._belief[cell])
 
     def _camera_of(self, frame: DetectionFrame) -> CameraIntrinsics:
-        scale = frame.height_px / self._camera.height_px
-        return CameraIntrinsics(frame.width_px, frame.height_px, self._camera.focal_px * scale)
+        scale = frame.height_px / self.camera.height_px
+        return CameraIntrinsics(frame.width_px, frame.height_px, self.camera.focal_px * scale)
 
     def _cell_of(self, point_m: Float) -> tuple[int, int] | None:
         """Return (compartment, column) of a point, or None outside; a little above or below still counts."""

@@ -16,6 +16,7 @@ from robots.types import Float
 from search_policy.motion.geometry import look_at, pose_difference
 from search_policy.motion.keepout import KeepOut
 from search_policy.motion.mover import MoverConfig
+from search_policy.motion.travel import travel_s
 from search_policy.motion.viewpoints import View
 from search_policy.observations import AgentState
 
@@ -119,20 +120,6 @@ def shortest(attempt: Attempt, order: Sequence[int], trials: int = TRIALS) -> tu
         if steps is not None and (best is None or steps < best[0]):
             best = steps, tried
     return best
-
-
-def travel_s(start: Float, end: Float, limits: MoverConfig) -> float:
-    """Return the duration of the straight motion between two camera poses at the mover's limits [s]."""
-    shift, turn = pose_difference(start, end)
-    linear = ramp_s(float(np.linalg.norm(shift)), limits.linear_m_s, limits.linear_m_s2)
-    return max(linear, ramp_s(float(np.linalg.norm(turn)), limits.angular_rad_s, limits.angular_rad_s2))
-
-
-def ramp_s(distance: float, speed: float, acceleration: float) -> float:
-    """Return the duration of a motion from rest to rest with a trapezoidal speed [s]."""
-    if distance < speed * speed / acceleration:
-        return 2.0 * float(np.sqrt(distance / acceleration))
-    return distance / speed + speed / acceleration
 
 
 def rush_view(target_m: Float, start: Float, region: SearchRegion) -> View:

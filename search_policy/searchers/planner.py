@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robots.types import Float
-from search_policy.memory.evidence import missed
+from search_policy.memory.evidence import missed, newly_detected
 from search_policy.memory.seen_map import SeenMap
 from search_policy.motion.keepout import KeepOut
 from search_policy.motion.mover import MoverConfig
+from search_policy.motion.travel import LookTimes
 from search_policy.observations import AgentState
-from search_policy.searchers.oracle import travel_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +65,10 @@ class PlannedCoverage:
         """Plan on that map from now on; travelling times between its views are worked out once."""
         self._map = seen_map
         views = seen_map.views
-        keep_out = KeepOut.of(seen_map.region)
-        self._keep_out = keep_out
+        config = self.config
+        self._times = LookTimes(KeepOut.of(seen_map.region), config.mover, config.dwell_s, config.detour_s)
         self._poses = [view.camera_to_world for view in views]
-        self._travel_s = np.array([[self._time_s(start, end) for end in self._poses] for start in self._poses])
+        self._travel_s = np.array([[self._times.between(start, end) for end in self._poses] for start in self._poses])
 
     def weigh(self, prior: Float | None) -> None:
         """Set where the target is likely, until the next call.
@@ -87,7 +87,7 @@ class PlannedCoverage:
         weights = self._weights(seen_map)
         worth, sides = seen_map.look_worth()
         start = seen_map.camera_to_world
-        travel = np.array([self._time_s(start, pose) for pose in self._poses])
+        travel = np.array([self._times.between(start, pose) for pose in self._poses])
         plans = [_Plan(-1, -1, 0.0, 0.0, seen_map.evidence.detection())]
         for _ in range(self.config.horizon):
             plans = self._grow(plans, travel, weights, worth, sides, state.mask)
@@ -119,7 +119,7 @@ class PlannedCoverage:
             time_s = plan.time_s + (travel if plan.last < 0 else self._travel_s[plan.last])
             mass = weights * missed(plan.detection)
             before = plan.detection[sides, np.arange(sides.shape[1])]
-            gain = ((np.maximum(worth, before) - before) / (1.0 - before)) @ mass
+            gain = newly_detected(worth, before) @ mass
             spent = plan.spent + gain * time_s
             cost = spent + (mass.sum() - gain) * (time_s + self.config.rest_s)
             cost = np.where(mask, cost, np.inf)
@@ -135,9 +135,3 @@ class PlannedCoverage:
         points = np.arange(detection.shape[1])
         detection[sides[view], points] = np.maximum(detection[sides[view], points], worth[view])
         return _Plan(view if plan.first < 0 else plan.first, view, time_s, spent, detection)
-
-    def _time_s(self, start: Float, end: Float) -> float:
-        """Return how long the way to a view and the look take [s]."""
-        config, limits = self.config, self.config.mover
-        detour = 0.0 if self._keep_out.is_clear(start, end) else config.detour_s
-        return travel_s(start, end, limits) + config.dwell_s + detour
