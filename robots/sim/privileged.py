@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robots.errors import UsageError
-from robots.sim.frustum import may_show
+from robots.sim.frustum import may_hide, may_show
 from robots.sim.furniture import Part, PartKind, find_furniture
 from robots.sim.mujoco_robot import MujocoRobot
 from robots.sim.snapshot import State
@@ -77,7 +77,7 @@ class PrivilegedView:
         model, data = self._robot.model, self._robot.data
         if body is None or not may_show(model, data, camera, body, size[0] / size[1]):
             return np.zeros((size[1], size[0]), dtype=bool)
-        ids = self._robot.renderer.geom_ids(data, camera, size)
+        ids = self._robot.renderer.geom_ids(data, camera, size, may_hide(model, data, camera, body))
         return (ids >= 0) & (model.geom_bodyid[ids] == body)
 
     def target_box(self, camera: str | None = None) -> tuple[float, float, float, float] | None:

@@ -39,9 +39,29 @@ class SceneRenderer:
         """Return an RGB image (h, w, 3); `size_px` is (width, height)."""
         return self._render(data, camera, size_px, self._everything, segment=False)
 
-    def geom_ids(self, data: mujoco.MjData, camera: str, size_px: tuple[int, int]) -> NDArray[np.int32]:
-        """Return the id of the geom seen at each pixel, (h, w); -1 where there is none."""
-        return self._segment(data, camera, size_px, self._everything)
+    def geom_ids(
+        self,
+        data: mujoco.MjData,
+        camera: str,
+        size_px: tuple[int, int],
+        drawn: NDArray[np.bool_] | None = None,
+    ) -> NDArray[np.int32]:
+        """Return the id of the geom seen at each pixel, (h, w); -1 where there is none.
+
+        Args:
+            data: What is drawn.
+            camera: Name of the camera.
+            size_px: (width, height).
+            drawn: Geoms that are drawn, (g,); None draws all.
+        """
+        if drawn is None:
+            return self._segment(data, camera, size_px, self._everything)
+        groups = self._model.geom_group.copy()
+        self._model.geom_group[:] = np.where(drawn, TARGET_GROUP, 0)
+        try:
+            return self._segment(data, camera, size_px, self._target_only)
+        finally:
+            self._model.geom_group[:] = groups
 
     def target_alone_px(self, data: mujoco.MjData, camera: str, size_px: tuple[int, int]) -> int:
         """Return how many pixels the target would cover with nothing in front of it."""
