@@ -21,9 +21,12 @@ from search_policy.twist.passing import FreeCamera, PassedViews
 class ChunkLog:
     """Satisfies `episodes.protocols.DemonstrationLog`.
 
-    The label is the *clean* twist of each control step; noise is added to what is executed only afterwards. Without
-    `TwistConfig.centres` no decision begins while the servo fixates: it would move the arm in use, too; the chunk that
-    was interrupted goes on with what the servo commanded, and lasts until the search goes on.
+    The label is the *clean* twist of each control step; noise is added to what is executed only afterwards. Where the
+    servo takes over from the search, or gives back, the chunk is cut short and goes on with its last twist: what the
+    servo did answers to what was seen only later, and would tell the critic that the target was about to be found.
+
+    Without `TwistConfig.centres` no decision begins while the servo fixates: it would move the arm in use, too; the
+    decision that was interrupted lasts until the search goes on.
 
     Args:
         skill: The scripted search that demonstrates.
@@ -44,10 +47,15 @@ class ChunkLog:
         self._twists: list[Float] = []
         self._motion: Float = np.zeros(len(AXES))
         self._start: int | None = None
+        self._fixating = False
+        self._switches: list[int] = []
 
     def note(self, observation: Observation, frame: DetectionFrame, command: Command | None, *, fixating: bool) -> bool:
         """Take in one control step and return whether a decision begins with it."""
         step = len(self._twists)
+        switched = fixating != self._fixating
+        if switched:
+            self._fixating, self._switches = fixating, [*self._switches, step]
         self._motion = self._twists[-1] if self._twists else np.zeros(len(AXES))
         twist = None if command is None else command.action.values
         self._twists.append(commanded(twist, observation, self._camera, self._skill.config.mover))
@@ -58,7 +66,8 @@ class ChunkLog:
             same = frame.capture_id == observation.capture_id
             pose = observation.camera_to_world[self._camera]
             self._skill.seen_map.update(pose, frame if same else None, pose if same else None)
-        begins = self._start is None or step >= self._start + self._config.horizon
+        whole = self._start is None or step >= self._start + self._config.horizon
+        begins = whole or (switched and self._config.centres)
         if begins:
             self._start = step
         return begins
@@ -68,11 +77,11 @@ class ChunkLog:
         return self._free.state(observation, self._passed.visits, self._motion)
 
     def action(self, step: int) -> NDArray[np.float32]:
-        """Return the chunk that was commanded from this control step on, (h, 5); at rest after the episode's end."""
-        chunk = np.zeros((self._config.horizon, len(AXES)), dtype=np.float32)
-        taken = self._twists[step : step + self._config.horizon]
-        chunk[: len(taken)] = taken
-        return chunk
+        """Return the chunk that was commanded from this control step on, (h, 5), held where it was cut short."""
+        end = min([step + self._config.horizon, *(switch for switch in self._switches if switch > step)])
+        taken = self._twists[step:end]
+        held = [taken[-1]] * (self._config.horizon - len(taken))
+        return np.array([*taken, *held], dtype=np.float32)
 
 
 def demonstrating(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from search_policy.episodes.rollout import Rollout, RolloutConfig
@@ -21,8 +21,8 @@ class TwistSetup:
 
     Attributes:
         search: Views, seen-map and limits of the motion.
-        rollout: When episodes end, and whether the servo centres.
-        twist: Chunks, margins, exhaustion.
+        rollout: When episodes end.
+        twist: Margins, exhaustion, and whether the policy centres by itself.
     """
 
     search: SearchConfig
@@ -31,10 +31,10 @@ class TwistSetup:
 
 
 def rollout_of(world: SearchWorld, policy: ChunkPolicy, setup: TwistSetup, *, seed: int) -> Rollout:
-    """Return a rollout of a chunk policy; `seed` seeds its randomness."""
+    """Return a rollout of a chunk policy; `seed` seeds its randomness. With `centres` the servo only judges."""
     skill = TwistSkill(policy, world.region, world.intrinsics, config=setup.search, twist=setup.twist, seed=seed)
     fixation = FixationSkill(world.region, world.intrinsics, config=FixationConfig(views=setup.search.views))
-    return Rollout(world, skill, fixation, setup.rollout)
+    return Rollout(world, skill, fixation, replace(setup.rollout, servo=not setup.twist.centres))
 
 
 def rollout_for(
@@ -54,7 +54,7 @@ def rollout_for(
         folder: Exported actor.
         search: Views, seen-map and limits of the motion, as in training.
         rollout: When episodes end.
-        twist: Margins and exhaustion; the horizon is the policy's own.
+        twist: Margins, exhaustion, and whether the policy centres by itself; the horizon is the policy's own.
         seed: Of the policy's randomness.
         greedy: Take the most likely chunk; otherwise draw it.
 
