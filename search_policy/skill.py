@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +31,9 @@ from search_policy.motion.viewpoints import View, ViewConfig, candidate_views
 from search_policy.observations import AgentState, downsample, proprioception
 from search_policy.searchers.choosers import Chooser, MapReader
 
+if TYPE_CHECKING:
+    from search_policy.semantics.insight import Insight
+
 
 @dataclass(frozen=True, slots=True)
 class SearchConfig:
@@ -44,10 +49,22 @@ class SearchConfig:
     dwell_steps: int = 2
     # How often every view may be visited before the search is exhausted
     passes: int = 2
+    # Folder of a reader and a belief whose map and view features the agent state includes; empty for neither
+    insight: str = ""
 
     def __post_init__(self) -> None:
         if self.dwell_steps < 1 or self.passes < 1:
             raise UsageError("search: dwell_steps and passes must be at least 1.")
+
+
+@runtime_checkable
+class Insightful(Protocol):
+    """A chooser that was trained with an insight, and brings it along."""
+
+    @property
+    def insight(self) -> Insight | None:
+        """What it was trained with, or None."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,7 +119,10 @@ class SearchSkill:
         self.config = config or SearchConfig()
         self.views = tuple(views) if views is not None else candidate_views(region, self.config.views)
         self.seen_map = SeenMap(region, intrinsics, self.views, self.config.seen_map)
-        self._lookout = Lookout(self.seen_map, camera)
+        self._insight = _insight_of(chooser, self.config)
+        if self._insight is not None:
+            self._insight.attach(self.seen_map, self.config.mover)
+        self._lookout = Lookout(self.seen_map, camera, self._insight)
         self._chooser = chooser
         self._region = region
         self._camera = camera
@@ -148,8 +168,10 @@ class SearchSkill:
         self._health = SkillHealth(SkillState.READY)
 
     def reset(self, task: Task) -> None:
-        """Forget the last episode. The skill does not use the task: the detector knows what is looked for."""
+        """Forget the last episode. What is looked for matters to an insight alone; else only the detector knows it."""
         self._begin()
+        if self._insight is not None:
+            self._insight.reset(task.target)
 
     def prepare(self, observation: Observation, lease: Lease) -> bool:
         """Take in the observation; a view can always be chosen at once."""
@@ -180,11 +202,15 @@ class SearchSkill:
     def state(self, observation: Observation) -> AgentState:
         """Return the agent state that a chooser would see now."""
         position = observation.camera_to_world[self._camera][:3, 3]
+        seen_map, views = self.seen_map.channels(), self.seen_map.view_features(position, self._visits)
+        if self._insight is not None:
+            seen_map = np.concatenate([seen_map, self._insight.channels()])
+            views = np.concatenate([views, self._insight.view_features()], axis=1)
         return AgentState(
             image=downsample(observation.images[self._camera]),
             proprioception=proprioception(observation, self._region, self._camera),
-            seen_map=self.seen_map.channels(),
-            views=self.seen_map.view_features(position, self._visits),
+            seen_map=seen_map,
+            views=views,
             mask=self._open & (self._visits <= self._rounds()),
         )
 
@@ -230,3 +256,14 @@ class SearchSkill:
         self._rest = 0
         self._mover.start(self.views[self._current].camera_to_world)
         return True
+
+
+def _insight_of(chooser: Chooser, config: SearchConfig) -> Insight | None:
+    """Return the insight that the chooser was trained with, or else the configured one; torch is imported for it."""
+    if isinstance(chooser, Insightful):
+        return chooser.insight
+    if not config.insight:
+        return None
+    from search_policy.semantics.insight import Insight
+
+    return Insight.load(Path(config.insight))

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from typing import Protocol
 
-from robots.types import DetectionFrame, Float, Observation
+from robots.types import DetectionFrame, Float, Image, Observation
 from search_policy.memory.seen_map import SeenMap
+from search_policy.observations import downsample
 
 _POSES_KEPT = 32
 _CANDIDATE_STEPS = 6
 _CANDIDATE_SCORE = 0.3  # a weaker detection does not end a lease of the search
+
+
+class Onlooker(Protocol):
+    """Sees every frame that a seen-map takes in, after the map did."""
+
+    def look(self, image: Image, camera_to_world: Float) -> None:
+        """Take in one frame: uint8 (84, 84, 3), captured at (4, 4)."""
+        ...
 
 
 class Lookout:
@@ -18,11 +28,13 @@ class Lookout:
     Args:
         seen_map: The map to feed.
         camera: Name of the camera that looks.
+        onlooker: Sees the same frames, or None.
     """
 
-    def __init__(self, seen_map: SeenMap, camera: str) -> None:
+    def __init__(self, seen_map: SeenMap, camera: str, onlooker: Onlooker | None = None) -> None:
         self._seen_map = seen_map
         self._camera = camera
+        self._onlooker = onlooker
         self.reset()
 
     def reset(self) -> None:
@@ -43,6 +55,8 @@ class Lookout:
             self._poses.popitem(last=False)
         frame_pose = None if frame is None else self._poses.get(frame.capture_id)
         self._seen_map.update(pose, frame, frame_pose)
+        if self._onlooker is not None:
+            self._onlooker.look(downsample(observation.images[self._camera]), pose)
         if frame is not None and frame_pose is not None:
             self._note_candidate(frame, frame_pose, step)
 

@@ -106,7 +106,7 @@ class SeenMap:
         self._score = np.zeros(self.shape)
         self._belief = np.ones(self.shape)
         self._step = 0
-        self.in_sight = np.zeros(count, dtype=bool)
+        self.in_sight: NDArray[np.bool_] = np.zeros(count, dtype=bool)
         self.evidence.reset()
         self.close(closed)
 
@@ -185,7 +185,7 @@ class SeenMap:
 
     def contains(self, view: int, point_m: Float) -> bool:
         """Return whether the candidate view's sight covers the cell that holds `point_m`."""
-        cell = self._cell_of(point_m)
+        cell = self.cell_of(point_m)
         if cell is None:
             return False
         per_cell = len(self.points_m) // self._score.size
@@ -205,7 +205,7 @@ class SeenMap:
         Args:
             place_m: The place, (3,) [m]; ignored outside the compartments.
         """
-        cell = self._cell_of(place_m)
+        cell = self.cell_of(place_m)
         if cell is not None:
             self._belief[cell] *= _REJECTED
             self._score[cell] *= _REJECTED
@@ -265,7 +265,7 @@ class SeenMap:
     def _add_scores(self, frame: DetectionFrame, frame_pose: Float) -> None:
         for detection in frame.detections:
             place = self.place_of(detection.center_px, frame, frame_pose)
-            cell = None if place is None else self._cell_of(place)
+            cell = None if place is None else self.cell_of(place)
             if cell is not None:
                 self._score[cell] = max(self._score[cell], detection.score * self._belief[cell])
 
@@ -273,7 +273,7 @@ class SeenMap:
         scale = frame.height_px / self.camera.height_px
         return CameraIntrinsics(frame.width_px, frame.height_px, self.camera.focal_px * scale)
 
-    def _cell_of(self, point_m: Float) -> tuple[int, int] | None:
+    def cell_of(self, point_m: Float) -> tuple[int, int] | None:
         """Return (compartment, column) of a point, or None outside; a little above or below still counts."""
         index = compartment_of(self._region, point_m)
         if index is None:
