@@ -17,6 +17,7 @@ from search_policy.observations import AgentState
 if TYPE_CHECKING:
     from search_policy.learning.networks import Actor
     from search_policy.memory.seen_map import SeenMap
+    from search_policy.semantics.insight import Insight
 
 _LEVEL_M = 0.14  # compartments whose views aim at heights closer than this are on one level
 SHIPPED = Path(__file__).parents[1] / "weights" / "bookshelf"
@@ -160,12 +161,16 @@ class PolicyChooser:
     Args:
         actor: Scores the views of an agent state.
         greedy: Take the best view; otherwise draw from pi(a | z).
+        insight: What the actor was trained with, or None; see `skill.Insightful`.
         least_gain: Views that would newly show less than this share of the best open view's gain are left out, as
             long as there is anything new to see. Late decisions are rare in demonstrations: this bounds the tail.
     """
 
-    def __init__(self, actor: Actor, *, greedy: bool = True, least_gain: float = 0.25) -> None:
+    def __init__(
+        self, actor: Actor, *, greedy: bool = True, insight: Insight | None = None, least_gain: float = 0.25
+    ) -> None:
         self._actor = actor
+        self.insight = insight
         self._greedy = greedy
         self._least_gain = least_gain
         self._rng = np.random.default_rng(0)
@@ -181,11 +186,14 @@ class PolicyChooser:
         import torch
 
         from search_policy.learning.checkpoint import load_actor
+        from search_policy.semantics.insight import Insight
+        from search_policy.semantics.storage import FOLDER
 
         torch.set_num_threads(1)
         actor = load_actor(folder)
         actor.warm()
-        return cls(actor, greedy=greedy)
+        insight = Insight.load(folder / FOLDER) if (folder / FOLDER).is_dir() else None
+        return cls(actor, greedy=greedy, insight=insight)
 
     @classmethod
     def shipped(cls) -> PolicyChooser:

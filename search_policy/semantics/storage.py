@@ -18,6 +18,7 @@ from search_policy.semantics.labels import LABELS
 from search_policy.semantics.reader import Reader
 
 FORMAT = "baton-insight/1"
+FOLDER = "insight"  # of the insight inside the folder of an actor that was trained with it
 WEIGHTS, CONFIG = "insight.safetensors", "insight.json"
 
 
@@ -65,3 +66,17 @@ def load_insight(folder: Path) -> tuple[Reader, Belief]:
         own = {key.removeprefix(part): value for key, value in tensors.items() if key.startswith(part)}
         load_strictly(module, own, str(folder / WEIGHTS))
     return reader, belief
+
+
+def carry_insight(source: str, actor: Path) -> None:
+    """Copy the insight that an actor was trained with into the actor's folder; nothing for an empty `source`.
+
+    Raises:
+        CheckpointError: It cannot be read.
+    """
+    if not source or Path(source) == actor / FOLDER:
+        return
+    load_insight(Path(source))
+    (actor / FOLDER).mkdir(parents=True, exist_ok=True)
+    for name in (WEIGHTS, CONFIG):
+        write_atomically(actor / FOLDER / name, (Path(source) / name).read_bytes())
