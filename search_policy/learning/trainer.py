@@ -27,6 +27,7 @@ from search_policy.learning.replay import Frames, split_episodes, transitions
 from search_policy.learning.training_state import TrainingState, checkpoints
 from search_policy.pixels.encoders import embed_all
 from search_policy.pixels.feature_cache import encoder_inputs
+from search_policy.semantics.storage import carry_insight
 
 ACTOR, CHECKPOINTS, CONFIG, DIAGNOSTICS = "actor", "checkpoints", "config.json", "diagnostics.json"
 
@@ -143,4 +144,5 @@ def _export(run: _Run, config: TrainConfig, held_out: Frames, out: Path) -> None
         *("discount", "expectile", "beta", "return_mix"),
     )
     training = {name: getattr(config, name) for name in kept}
+    carry_insight(config.search.insight, out / ACTOR)
     save_actor(learner.actor, out / ACTOR, {**training, "tasks": list(config.collect.tasks)})
