@@ -51,6 +51,7 @@ def save_actor(actor: Actor, folder: Path, training: dict[str, Any]) -> None:
         "head": actor.spec.head,
         "policy": asdict(actor.spec.policy),
         "recall": asdict(actor.spec.recall),
+        "code": actor.spec.code,
         "training": training,
     }
     write_atomically(folder / WEIGHTS, data)
@@ -124,4 +125,5 @@ def _spec(described: dict[str, Any]) -> ActorSpec:
         described.get("head", CATEGORICAL),
         HeadConfig(**described.get("policy", {})),
         MemoryConfig(**described.get("recall", {})),
+        int(described.get("code", 0)),
     )

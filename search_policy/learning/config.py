@@ -110,6 +110,20 @@ class CollectConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class VibConfig:
+    """The bottleneck of the method vib."""
+
+    # Length of the code
+    code: int = 8
+    # Weight of a nat that the code tells about the privileged input
+    weight: float = 0.01
+
+    def __post_init__(self) -> None:
+        if self.code < 1 or self.weight < 0.0:
+            raise UsageError("vib: code must be at least 1, and weight not negative.")
+
+
+@dataclass(frozen=True, slots=True)
 class TrainConfig:
     """One training run."""
 
@@ -171,6 +185,8 @@ class TrainConfig:
     pixels: PixelConfig = field(default_factory=PixelConfig)
     # Episodes with the actor in training, after the offline phase
     online: OnlineConfig = field(default_factory=OnlineConfig)
+    # The bottleneck of the method vib
+    vib: VibConfig = field(default_factory=VibConfig)
     # Weights of the reward
     reward: RewardConfig = field(default_factory=RewardConfig)
     # How the skill that is trained looks around

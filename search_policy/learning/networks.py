@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from robots.errors import UsageError
+from search_policy.learning.codes import prior_code
 from search_policy.learning.config import NetworkConfig
 from search_policy.learning.heads.build import build_head
 from search_policy.learning.heads.categorical import CategoricalHead
@@ -92,6 +93,7 @@ class ActorSpec:
         head: Kind of head.
         policy: Sizes of heads over chunks.
         recall: Memory of the running episode.
+        code: Length of the code that the actor reads beside the agent state; 0 for none.
     """
 
     sizes: InputSizes
@@ -99,6 +101,7 @@ class ActorSpec:
     head: str = CATEGORICAL
     policy: HeadConfig = field(default_factory=HeadConfig)
     recall: MemoryConfig = field(default_factory=MemoryConfig)
+    code: int = 0
 
     @property
     def token(self) -> int:
@@ -118,14 +121,21 @@ class Actor(nn.Module):
         width, dropout = spec.network.actor, spec.network.dropout
         self.encoder = build_encoder(spec.network.encoder, spec.network.embedding)
         self.recall = build_recall(spec.recall, spec.token)
-        self.trunk = dense(spec.token + self.recall.width, width, width // 2, dropout=dropout)
+        self.trunk = dense(spec.token + self.recall.width + spec.code, width, width // 2, dropout=dropout)
         self.head = build_head(spec, width // 2)
 
-    def features(self, batch: AgentBatch) -> HeadInput:
-        """Return what the head sees of agent states."""
+    def features(self, batch: AgentBatch, code: Tensor | None = None) -> HeadInput:
+        """Return what the head sees of agent states.
+
+        Args:
+            batch: Agent states.
+            code: For an actor that reads codes, (b, c); drawn from its prior where it is None.
+        """
         token = batch.token
-        recalled = self.recall(token, batch.history, batch.history_mask)
-        shared = torch.relu(self.trunk(torch.cat([token, recalled], dim=1)))
+        told = [token, self.recall(token, batch.history, batch.history_mask)]
+        if self.spec.code:
+            told.append(prior_code(token, self.spec.code) if code is None else code)
+        shared = torch.relu(self.trunk(torch.cat(told, dim=1)))
         return HeadInput(shared, batch.views, batch.mask)
 
     def loss(self, batch: AgentBatch, action: Tensor, weight: Tensor) -> tuple[Tensor, dict[str, float]]:

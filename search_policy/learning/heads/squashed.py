@@ -29,8 +29,12 @@ class SquashedHead(MixtureHead):
 
     def log_probability(self, z: HeadInput, action: Tensor) -> Tensor:
         """Return the log-density of chunks in (-1, 1), (b,)."""
-        before = torch.atanh(action.flatten(1).clamp(-_INSIDE, _INSIDE))
-        return super().log_probability(z, before) - log_slope(before).sum(dim=1)
+        before = unsquashed(action)
+        return self._density(self.parameters_of(z), before) - log_slope(before).sum(dim=1)
+
+    def loss(self, z: HeadInput, action: Tensor, weight: Tensor) -> tuple[Tensor, dict[str, float]]:
+        """Return -E[w log pi(a | z)] up to what no weight of the head changes, and the metrics before squashing."""
+        return super().loss(z, unsquashed(action), weight)
 
     def act(self, z: HeadInput, *, greedy: bool, generator: torch.Generator | None = None) -> Tensor:
         """Return chunks, (b, h, 5): the squashed mean, or a draw."""
@@ -38,6 +42,11 @@ class SquashedHead(MixtureHead):
             mean = self.parameters_of(z)[1][:, 0]
             return torch.tanh(mean).reshape(len(mean), *self._chunk)
         return self.draw(z, generator)[0]
+
+    def spread(self, z: HeadInput) -> Tensor:
+        """Return the entropy before squashing [nats], (b,)."""
+        log_std = self.parameters_of(z)[2][:, 0]
+        return (log_std + 0.5 * math.log(2.0 * math.pi * math.e)).sum(dim=1)
 
     def draw(self, z: HeadInput, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
         """Return chunks (b, h, 5) and their log-density (b,), both with gradient: the reparametrisation trick."""
@@ -48,6 +57,11 @@ class SquashedHead(MixtureHead):
         density = -0.5 * noise.square() - log_std - 0.5 * math.log(2.0 * math.pi)
         log_probability = (density - log_slope(before)).sum(dim=1)
         return torch.tanh(before).reshape(len(mean), *self._chunk), log_probability
+
+
+def unsquashed(action: Tensor) -> Tensor:
+    """Return u with tanh(u) = a, (b, h * 5), for chunks (b, h, 5); the bounds are moved inside by a millionth."""
+    return torch.atanh(action.flatten(1).clamp(-_INSIDE, _INSIDE))
 
 
 def log_slope(before: Tensor) -> Tensor:
