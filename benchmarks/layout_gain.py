@@ -27,18 +27,18 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from benchmarks.report import Row, arguments, publish
-from handoff.statistics import bootstrap
 from robots.region import SearchRegion
 from robots.sim.furniture import find_furniture
 from robots.sim.layout import sample_episode
 from robots.sim.layouts import bayes
 from robots.sim.layouts.prior import UNIFORM, LayoutPrior, cell_centers, load_prior, posterior
 from robots.sim.tasks import TASKS, find_setting, scene_of
+from robots.statistics import bootstrap
 from robots.types import Float
 from search_policy.motion.geometry import look_at
 from search_policy.motion.mover import MoverConfig
-from search_policy.motion.viewpoints import View, ViewConfig, candidate_views
 from search_policy.motion.travel import travel_s
+from search_policy.motion.viewpoints import View, ViewConfig, candidate_views
 
 FIRST_SEED = 100_000
 DWELL_S = 0.35  # a look itself, as the coverage searcher reckons

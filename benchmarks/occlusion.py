@@ -17,7 +17,6 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from benchmarks.report import Row, arguments, publish
-from handoff.statistics import bootstrap, wilson
 from robots.region import SearchRegion
 from robots.sim.arm import WRIST_CAMERA
 from robots.sim.episode import EpisodeSpec
@@ -25,6 +24,7 @@ from robots.sim.layout import sample_episode
 from robots.sim.mujoco_robot import MujocoRobot, SimConfig
 from robots.sim.privileged import PrivilegedView
 from robots.sim.tasks import TASKS, scene_of
+from robots.statistics import bootstrap, wilson
 from robots.types import CameraIntrinsics, Float
 from search_policy.episodes.simulator import SimulatedWorld
 from search_policy.motion.geometry import look_at

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.report import Row, arguments, publish
-from handoff.statistics import wilson
 from robots.errors import PlanningError
 from robots.sim.episode import EpisodeSpec
 from robots.sim.experts.trajectory import JointPlan
@@ -27,6 +26,7 @@ from robots.sim.layout import sample_episode
 from robots.sim.mujoco_robot import MujocoRobot, SimConfig
 from robots.sim.privileged import PrivilegedView
 from robots.sim.tasks import find_task, scene_of, targets_of
+from robots.statistics import wilson
 from robots.types import Action, ActionSpace
 
 FIRST_SEED = 110_000

@@ -12,7 +12,8 @@ import numpy as np
 from handoff import environment
 from handoff.config import GENERALIST_ALONE, METHODS, EvalConfig
 from handoff.records import EpisodeRecord
-from handoff.statistics import Comparison, Interval, compare, poisson_rate, spl, wilson
+from handoff.statistics import Comparison, compare, poisson_rate
+from robots.statistics import Interval, spl, wilson
 
 SCHEMA = "baton.summary/1"
 SIGNIFICANCE = 0.05

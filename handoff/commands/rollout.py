@@ -17,8 +17,8 @@ import numpy as np
 from handoff import console
 from handoff.commands.options import option_lines, parse_options
 from handoff.config import SHIPPED_POLICY
-from handoff.statistics import wilson
 from robots.errors import UsageError
+from robots.statistics import wilson
 
 if TYPE_CHECKING:
     pass

@@ -9,7 +9,7 @@ import numpy as np
 
 from handoff.detectors.color_shape import ColorShapeModel
 from handoff.detectors.fitting import LabelledImage, is_target
-from handoff.statistics import Interval, wilson
+from robots.statistics import Interval, wilson
 from robots.types import Float
 
 VISIBLE = 0.3  # a target counts as visible from this share on

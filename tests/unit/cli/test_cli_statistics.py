@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from handoff.statistics import bootstrap, compare, mcnemar_exact, poisson_rate, spl, wilcoxon, wilson
+from handoff.statistics import compare, poisson_rate
+from robots.statistics import bootstrap, mcnemar_exact, spl, wilcoxon, wilson
 
 
 @pytest.mark.parametrize(
