@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from robots.errors import UsageError
 from robots.region import SearchRegion
 from robots.types import CameraIntrinsics, DetectionFrame, Float
+from search_policy.memory.cells import DEPTHS, HEIGHTS, cell_points, static_features
 from search_policy.memory.evidence import Evidence, EvidenceConfig
 from search_policy.memory.sightline import Openings, compartment_of, place_of
 from search_policy.motion.geometry import ray_of
@@ -20,8 +21,6 @@ from search_policy.motion.viewpoints import View
 CHANNELS = ("seen", "seen_leftwards", "seen_rightwards", "quality", "score", "age")
 VIEW_FEATURES = ("gain", "side_gain", "visible", "score", "age", "travel", "visits", "shelf", "across", "yaw")
 
-_DEPTHS = (0.3, 0.75)
-_HEIGHTS = (0.2, 0.55)
 _REJECTED = 0.3  # what remains of a place's weight after it was confirmed to be something else, or its grasp failed
 
 
@@ -76,15 +75,15 @@ class SeenMap:
         self.camera = camera
         self._config = config
         self.shape = (len(region.compartments), config.columns)
-        self.points_m = _cell_points(region, config.columns)  # (n, 3), cell after cell
-        per_cell = len(_DEPTHS) * len(_HEIGHTS)
+        self.points_m = cell_points(region, config.columns)  # (n, 3), cell after cell
+        per_cell = len(DEPTHS) * len(HEIGHTS)
         self._owner = np.repeat(np.arange(self.shape[0]), config.columns * per_cell)
         self._openings = Openings(region, self._owner, self.points_m)
         near, deep = config.evidence.visible_front, config.evidence.visible_back
-        depth = np.tile(np.repeat(_DEPTHS, len(_HEIGHTS)), len(self.points_m) // per_cell)
+        depth = np.tile(np.repeat(DEPTHS, len(HEIGHTS)), len(self.points_m) // per_cell)
         visible = np.where(depth > 0.5, deep, near)
         self.evidence = Evidence(visible, config.side_tangent, config.evidence)
-        self._static = _static_features(region, views)
+        self._static = static_features(region, views)
         self._positions = np.stack([view.camera_to_world[:3, 3] for view in views])
         sights = [self._sight(view.camera_to_world) for view in views]
         self._view_sees = np.stack([seen for seen, _, _ in sights]).astype(np.float64)  # (v, n)
@@ -281,26 +280,3 @@ class SeenMap:
         own = self._region.compartments[index]
         across = (point_m[1] - own.y_min_m) / (own.y_max_m - own.y_min_m)
         return index, min(int(across * self._config.columns), self._config.columns - 1)
-
-
-def _cell_points(region: SearchRegion, columns: int) -> Float:
-    points = [
-        (
-            c.front_x_m + depth * c.depth_m,
-            c.y_min_m + (column + 0.5) * (c.y_max_m - c.y_min_m) / columns,
-            c.floor_z_m + h * c.clearance_m,
-        )
-        for c in region.compartments
-        for column in range(columns)
-        for depth in _DEPTHS
-        for h in _HEIGHTS
-    ]
-    return np.array(points)
-
-
-def _static_features(region: SearchRegion, views: Sequence[View]) -> Float:
-    """Return shelf in [-1, 1], place across in [-1, 1] and yaw [rad] of every view, (3, v)."""
-    top = max(len(region.compartments) - 1, 1)
-    middle, half = 0.5 * (region.y_min_m + region.y_max_m), 0.5 * (region.y_max_m - region.y_min_m)
-    rows = [(2.0 * view.shelf / top - 1.0, (view.aim_m[1] - middle) / half, view.yaw_rad) for view in views]
-    return np.array(rows).T

@@ -20,7 +20,7 @@ from search_policy.episodes.simulator import view_postures
 from search_policy.episodes.world import CAMERA
 from search_policy.motion.viewpoints import ViewConfig, candidate_views
 from search_policy.observations import IMAGE_PX, downsample
-from search_policy.semantics.labels import geom_labels, patch_labels
+from search_policy.semantics.ground_truth import geom_labels, patch_labels
 
 VIEWS_PER_LAYOUT = 6
 JITTER_RAD = 0.06
