@@ -12,10 +12,11 @@ from search_policy.episodes.collect import Layout, scene_of_tasks
 from search_policy.episodes.rollout import RolloutConfig
 from search_policy.episodes.simulator import SimulatedWorld
 from search_policy.episodes.world import DetectorFactory, SearchWorld, SegmentationDetector
-from search_policy.learning.config import TRAIN_SEEDS, TrainConfig
+from search_policy.learning.config import TRAIN_SEEDS, TWIST, TrainConfig
 from search_policy.online.config import OnlineConfig
 from search_policy.online.interventions import InterventionFactory, OracleTakeovers
 from search_policy.skill import SearchConfig
+from search_policy.twist.config import TwistConfig
 
 LAYOUTS_PER_EPISODE = 16  # layouts tried for one episode until the target is hidden at the start
 WorldFactory = Callable[[], SearchWorld]
@@ -63,6 +64,7 @@ class Stage:
         online: Layout seeds, exploration, workers.
         hidden_only: Pass over layouts whose target is seen from the start.
         intervention: Makes who may take over; None for nobody.
+        twist: Chunks, where the actor steers by twists; None where it chooses views.
     """
 
     worlds: WorldFactory
@@ -74,6 +76,7 @@ class Stage:
     online: OnlineConfig
     hidden_only: bool = True
     intervention: InterventionFactory | None = None
+    twist: TwistConfig | None = None
 
     def layouts(self, number: int) -> list[Layout]:
         """Return the layouts that may serve episode `number`, the first usable one is taken; no two episodes share any.
@@ -100,9 +103,13 @@ def simulated_stage(config: TrainConfig, detector: DetectorFactory | None = None
         detector: See `collect.collect`.
 
     Raises:
-        UsageError: The tasks are unknown or of several scenes, or the layouts would leave the training range.
+        UsageError: The tasks are unknown or of several scenes, the layouts would leave the training range, or an oracle
+            is to take over from twists.
     """
     collected, online = config.collect, config.online
+    steers = config.action_space == TWIST
+    if steers and online.oracle_after:
+        raise UsageError("online: oracle_after takes over choices of views; the action space twist has none.")
     scene = scene_of_tasks(collected.tasks, collected.targets)
     stage = Stage(
         worlds=SimulatedWorlds(collected.wrist_px, collected.randomization, scene),
@@ -114,6 +121,7 @@ def simulated_stage(config: TrainConfig, detector: DetectorFactory | None = None
         online=online,
         hidden_only=collected.hidden_only,
         intervention=OracleTakeovers(online.oracle_after) if online.oracle_after else None,
+        twist=collected.twist if steers else None,
     )
     stage.layouts(max(online.episodes - 1, 0))
     return stage

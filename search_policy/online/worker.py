@@ -20,6 +20,9 @@ from search_policy.observations import AgentState
 from search_policy.online.interventions import Policy, Supervised
 from search_policy.online.stage import Stage, TargetedWorld
 from search_policy.searchers.choosers import PolicyChooser
+from search_policy.twist.config import TwistConfig
+from search_policy.twist.deploy import TwistSetup, rollout_of
+from search_policy.twist.learned import TwistPolicy
 
 ActorFiles = Mapping[str, bytes]  # an exported actor's folder: file names and contents
 
@@ -67,7 +70,7 @@ class EpisodeWorker:
         self._world = stage.worlds()
         self._views = candidate_views(self._world.region, stage.search.views)
         self._files: ActorFiles = {}
-        self._policy: Policy[int] | None = None
+        self._policy: Policy[int] | TwistPolicy | None = None
 
     def run(self, number: int, actor: ActorFiles) -> SearchEpisode:
         """Run one episode with that actor.
@@ -80,6 +83,8 @@ class EpisodeWorker:
             CheckpointError: The actor cannot be loaded.
         """
         policy, layout = self._policy_of(actor), self._set_up(number)
+        if isinstance(policy, TwistPolicy):
+            return replace(self._steered(policy, layout), task=layout.name)
         watcher = None
         detector, chooser = self._stage.detector, policy
         if self._stage.intervention is not None:
@@ -91,7 +96,12 @@ class EpisodeWorker:
         episode = episode if watcher is None else watcher.mark(episode)
         return replace(episode, task=layout.name)
 
-    def _policy_of(self, actor: ActorFiles) -> Policy[int]:
+    def _steered(self, policy: TwistPolicy, layout: Layout) -> SearchEpisode:
+        stage = self._stage
+        setup = TwistSetup(stage.search, stage.limits, stage.twist or TwistConfig())
+        return rollout_of(self._world, policy, setup, seed=layout.seed).run(layout.task, layout.seed, stage.detector)
+
+    def _policy_of(self, actor: ActorFiles) -> Policy[int] | TwistPolicy:
         if self._policy is None or actor != self._files:
             self._files, self._policy = dict(actor), _load(actor, self._stage)
         return self._policy
@@ -131,9 +141,11 @@ def read_actor(folder: Path) -> ActorFiles:
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.suffix != ".part"}
 
 
-def _load(actor: ActorFiles, stage: Stage) -> Policy[int]:
+def _load(actor: ActorFiles, stage: Stage) -> Policy[int] | TwistPolicy:
     with tempfile.TemporaryDirectory() as folder:
         for name, content in actor.items():
             write_atomically(Path(folder) / name, content)
+        if stage.twist is not None:
+            return TwistPolicy.load(Path(folder), greedy=not stage.online.sample)
         policy = PolicyChooser.load(Path(folder), greedy=not stage.online.sample)
     return Explorer(policy, stage.online.temperature) if stage.online.sample else policy

@@ -12,6 +12,9 @@ from search_policy.learning.config import TrainConfig
 from search_policy.learning.networks import Actor, ActorSpec
 from search_policy.learning.recall.config import MemoryConfig
 from search_policy.learning.trainer import train_on
+from search_policy.online.config import OnlineConfig
+from search_policy.online.stage import Stage, simulated_stage
+from search_policy.online.worker import EpisodeWorker, read_actor
 from search_policy.searchers.choosers import RandomChooser
 from search_policy.searchers.methods import find_method
 from search_policy.skill import SearchConfig
@@ -99,3 +102,27 @@ def test_the_method_has_a_name():
     assert find_method("twist") == "twist"
     with pytest.raises(UsageError, match="twist"):
         find_method("twists")
+
+
+def test_online_episodes_record_chunks(demonstrations, tmp_path):
+    save_actor(actor_of(demonstrations), tmp_path, {"action_space": "twist"})
+    stage = Stage(
+        worlds=KinematicWorld,
+        detector=perfect_detector,
+        tasks=("bookshelf_duck",),
+        targets=(),
+        search=SearchConfig(),
+        limits=RolloutConfig(max_steps=20, action_noise=0.1),
+        online=OnlineConfig(),
+        hidden_only=False,
+        twist=TwistConfig(),
+    )
+    episode = EpisodeWorker(stage).run(0, read_actor(tmp_path))
+    assert episode.task == "bookshelf_duck"
+    assert all(record.action.shape == (5, 5) for record in episode.decisions[:-1])
+
+
+def test_an_oracle_cannot_take_over_from_twists():
+    online = OnlineConfig(oracle_after=3)
+    with pytest.raises(UsageError, match="the action space twist has none"):
+        simulated_stage(TrainConfig(action_space="twist", head="gaussian", online=online))
