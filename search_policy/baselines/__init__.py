@@ -1,0 +1,1 @@
+"""Asymmetric actor-critic baselines from scratch in simulation: PPO and SAC whose critics see privileged values."""
