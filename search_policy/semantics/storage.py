@@ -68,6 +68,12 @@ def load_insight(folder: Path) -> tuple[Reader, Belief]:
     return reader, belief
 
 
+def read_facts(folder: Path) -> dict[str, Any]:
+    """Return how the insight in `folder` was trained, and what it measured on what was held out."""
+    facts: dict[str, Any] = json.loads((folder / CONFIG).read_text())["training"]
+    return facts
+
+
 def carry_insight(source: str, actor: Path) -> None:
     """Copy the insight that an actor was trained with into the actor's folder; nothing for an empty `source`.
 
