@@ -53,23 +53,17 @@ class ChunkLog:
     def note(self, observation: Observation, frame: DetectionFrame, command: Command | None, *, fixating: bool) -> bool:
         """Take in one control step and return whether a decision begins with it."""
         step = len(self._twists)
+        self._take_in(observation, command)
         switched = fixating != self._fixating
         if switched:
             self._fixating, self._switches = fixating, [*self._switches, step]
-        self._motion = self._twists[-1] if self._twists else np.zeros(len(AXES))
-        twist = None if command is None else command.action.values
-        self._twists.append(commanded(twist, observation, self._camera, self._skill.config.mover))
-        self._passed.update(observation.camera_to_world[self._camera])
         if fixating and not self._config.centres:
             return False
-        if fixating:  # the search looks on in use, but only the servo did here
-            same = frame.capture_id == observation.capture_id
-            pose = observation.camera_to_world[self._camera]
-            self._skill.seen_map.update(pose, frame if same else None, pose if same else None)
+        if fixating:
+            self._look_on(observation, frame)
         whole = self._start is None or step >= self._start + self._config.horizon
         begins = whole or (switched and self._config.centres)
-        if begins:
-            self._start = step
+        self._start = step if begins else self._start
         return begins
 
     def state(self, observation: Observation) -> AgentState:
@@ -82,6 +76,18 @@ class ChunkLog:
         taken = self._twists[step:end]
         held = [taken[-1]] * (self._config.horizon - len(taken))
         return np.array([*taken, *held], dtype=np.float32)
+
+    def _take_in(self, observation: Observation, command: Command | None) -> None:
+        self._motion = self._twists[-1] if self._twists else np.zeros(len(AXES))
+        twist = None if command is None else command.action.values
+        self._twists.append(commanded(twist, observation, self._camera, self._skill.config.mover))
+        self._passed.update(observation.camera_to_world[self._camera])
+
+    def _look_on(self, observation: Observation, frame: DetectionFrame) -> None:
+        """Feed the map while the servo moves: a policy that centres by itself looks on, but here only the servo did."""
+        pose = observation.camera_to_world[self._camera]
+        same = frame.capture_id == observation.capture_id
+        self._skill.seen_map.update(pose, frame if same else None, pose if same else None)
 
 
 def demonstrating(

@@ -77,5 +77,9 @@ class TwistPolicy:
         with torch.inference_mode():
             batch = self._actor.embed(state, self._recollection)
             chunk = self._actor.act(batch, greedy=self._greedy, generator=self._generator)[0]
-        self._actor.remember(state, self._recollection)
+        self.remember(state)
         return np.asarray(chunk.numpy(), dtype=np.float32)
+
+    def remember(self, state: AgentState) -> None:
+        """Take in a state that was decided on, here or by somebody else, for the decisions to come."""
+        self._actor.remember(state, self._recollection)
