@@ -9,11 +9,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from handoff.shipped import shipped_policy
 from robots.errors import UsageError
 from robots.types import ActionSpace
 
 TEST_SEED_BASE = 200_000
-SHIPPED_POLICY = Path(__file__).resolve().parents[1] / "search_policy" / "weights" / "bookshelf"
 GENERALIST_ALONE = "generalist"
 LEARNED_SEARCH = "search+handoff"
 METHODS: dict[str, str] = {
@@ -125,8 +125,12 @@ class EvalConfig:
 
     @property
     def policy_folder(self) -> Path:
-        """Where the learned search's weights are."""
-        return Path(self.policy) if self.policy else SHIPPED_POLICY
+        """Where the learned search's weights are.
+
+        Raises:
+            UsageError: None is named, and no shipped policy knows the task.
+        """
+        return Path(self.policy) if self.policy else shipped_policy(self.task, self.target)
 
     @property
     def seeds(self) -> range:

@@ -11,7 +11,7 @@ from handoff import console
 from handoff.commands.doctor_checks import installation, weights
 from handoff.commands.doctor_checks.finding import Finding, as_json, as_table
 from handoff.commands.options import option_kinds, option_lines, parse_options
-from handoff.config import SHIPPED_POLICY
+from handoff.shipped import SHIPPED_POLICY
 from robots.errors import UsageError
 
 PASSED, FAILED = 0, 1

@@ -16,7 +16,7 @@ import numpy as np
 
 from handoff import console
 from handoff.commands.options import option_lines, parse_options
-from handoff.config import SHIPPED_POLICY
+from handoff.shipped import shipped_policy
 from robots.errors import UsageError
 from robots.statistics import wilson
 
@@ -38,10 +38,12 @@ class RolloutOptions:
         UsageError: A value is out of range, or a name does not exist.
     """
 
-    # How to search: search, twist, sweep, coverage, coverage-prior, random, oracle or rush
+    # How to search: search, twist, likely, sweep, coverage, coverage-prior, random, oracle or rush
     method: str = "coverage"
     # Task whose layouts are drawn
     task: str = "bookshelf_pineapple"
+    # Object to look for instead of the task's usual target: any graspable class, for instance mug
+    target: str = ""
     # Layouts
     episodes: int = 100
     # Seed of the first layout; 100000 to 199999 are for validation, the test layouts start at 200000
@@ -57,7 +59,7 @@ class RolloutOptions:
     # Share of views of the target that the detector misses, and of frames with a false detection
     miss_rate: float = 0.05
     false_rate: float = 0.05
-    # Folder of a trained search policy, for --method search or twist; empty for the shipped one (search)
+    # Folder of a trained search policy, for --method search, likely or twist; empty for the shipped one
     policy: str = ""
     # Folder of the rows and the summary; finished episodes in it are kept
     out: str = ""
@@ -77,6 +79,16 @@ class RolloutOptions:
     def seeds(self) -> range:
         """The layouts' seeds."""
         return range(self.seed_base, self.seed_base + self.episodes)
+
+    @property
+    def policy_folder(self) -> Path:
+        """Where the learned search's weights are; none are needed by most methods.
+
+        Raises:
+            UsageError: The method needs them, none is named, and no shipped policy knows the task.
+        """
+        learned = self.method in ("search", "likely", "twist")
+        return Path(self.policy) if self.policy or not learned else shipped_policy(self.task, self.target)
 
     def identity(self) -> dict[str, Any]:
         """What makes rows comparable: everything but how many episodes there are, and where and how they run."""
@@ -100,8 +112,9 @@ def run(_command: str, arguments: Sequence[str]) -> int:
     from search_policy.searchers.methods import find_method
 
     options = parse_options(RolloutOptions, arguments)
-    find_task(options.task)
+    find_task(options.task, options.target or None)
     find_method(options.method)
+    _ = options.policy_folder  # refuses a task that no shipped policy knows
     load_randomization(options.randomization)
     summary = rollout(options)
     for text in summary_lines(options, summary):
@@ -157,8 +170,8 @@ def run_batch(options: RolloutOptions, seeds: Sequence[int]) -> list[Row]:
     world = SimulatedWorld((168, 168), randomization=options.randomization, scene=scene_of(options.task))
     try:
         limits = RolloutConfig(max_steps=options.max_steps)
-        policy = Path(options.policy) if options.policy else SHIPPED_POLICY
-        config = SearcherConfig(options.method, SearchConfig(), limits, policy)
+        world.look_for(options.target or None)
+        config = SearcherConfig(options.method, SearchConfig(), limits, options.policy_folder)
         detector = SegmentationDetector(options.miss_rate, options.false_rate)
         searcher = Searcher(world, config, detector, target_posterior)
         return [_row(searcher.run(options.task, seed)) for seed in seeds]

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from handoff import console
 from handoff.commands.options import option_lines, parse_options
-from handoff.config import GENERALIST_ALONE, LEARNED_SEARCH, METHODS, SHIPPED_POLICY, VlaOptions
+from handoff.config import GENERALIST_ALONE, LEARNED_SEARCH, METHODS, VlaOptions
 from handoff.outcome import Outcome
 from handoff.phases import StopReason
 from handoff.run_folder import EVENTS, RunFolder
+from handoff.shipped import SHIPPED_POLICY, shipped_policy
 from robots.errors import UsageError
 
 SIM, FRANKA = "sim", "franka"
@@ -101,7 +102,9 @@ class RunOptions:
     @property
     def policy_folder(self) -> Path:
         """Where the learned search's weights are."""
-        return Path(self.policy) if self.policy else SHIPPED_POLICY
+        if self.policy:
+            return Path(self.policy)
+        return shipped_policy(self.task) if self.simulated else SHIPPED_POLICY
 
     def _check_simulated(self) -> None:
         if self.dry_run or self.speed not in (None, 1.0):

@@ -8,6 +8,7 @@ import numpy as np
 
 from search_policy.observations import AgentState
 from search_policy.semantics.insight import VIEW_FEATURES, Insight
+from search_policy.semantics.storage import FOLDER
 
 _LIKELY, _TIME = (VIEW_FEATURES.index(name) - len(VIEW_FEATURES) for name in ("likely", "time"))
 REST_S = 10.0  # time that finding the target is expected to take after this look failed
@@ -28,12 +29,12 @@ class LikelyChooser:
 
     @classmethod
     def load(cls, folder: Path) -> LikelyChooser:
-        """Load the insight of a folder.
+        """Load the insight of a trained policy's folder, or an insight's own folder.
 
         Raises:
             CheckpointError: A file is missing or damaged.
         """
-        return cls(Insight.load(folder))
+        return cls(Insight.load(folder / FOLDER if (folder / FOLDER).is_dir() else folder))
 
     def reset(self, rng: np.random.Generator) -> None:
         """Begin an episode; choices are deterministic."""

@@ -26,6 +26,7 @@ from search_policy.twist.learned import TwistPolicy
 METHODS: dict[str, str] = {
     "search": "learned search",
     "twist": "learned search that steers the camera by chunks of twists",
+    "likely": "next best views by the learned policy's own reading of the images, without reinforcement",
     "sweep": "exhaustive scan, compartment by compartment",
     "coverage": "planned next best views, uniform prior",
     "coverage-prior": "planned next best views, prior from the layout's cues, read without error",
@@ -55,6 +56,7 @@ def build_chooser(name: str, views: tuple[View, ...], policy: Path = SHIPPED) ->
     """
     makers: dict[str, Callable[[], Chooser]] = {
         "search": lambda: PolicyChooser.load(policy),
+        "likely": lambda: _likely(policy),
         "sweep": lambda: SweepChooser(views),
         "coverage": PlannedCoverage,
         "coverage-prior": PlannedCoverage,
@@ -63,6 +65,12 @@ def build_chooser(name: str, views: tuple[View, ...], policy: Path = SHIPPED) ->
     if name not in makers:
         raise UsageError.unknown("search method", name, makers)
     return makers[name]()
+
+
+def _likely(policy: Path) -> Chooser:
+    from search_policy.searchers.likely import LikelyChooser
+
+    return LikelyChooser.load(policy)
 
 
 @dataclass(frozen=True, slots=True)
