@@ -75,8 +75,8 @@ class BaselineConfig:
     keep: int = 2
     # Privileged entries that the critic sees beside the agent state; none makes it symmetric
     critic: tuple[str, ...] = PRIVILEGED_KEYS
-    # Widths of the networks; units that are dropped would blur the ratio of two policies
-    network: NetworkConfig = field(default_factory=lambda: NetworkConfig(dropout=0.0))
+    # Widths of the networks; dropout is ignored, since it would blur the ratio of two policies
+    network: NetworkConfig = field(default_factory=NetworkConfig)
     # Augmentation while the image encoder learns
     pixels: PixelConfig = field(default_factory=PixelConfig)
     # Weights of the reward
@@ -100,8 +100,6 @@ class BaselineConfig:
             )
         if not 0.0 < self.discount <= 1.0 or self.learning_rate <= 0.0:
             raise UsageError(f"{self.method}: discount must lie in (0, 1], and learning_rate be positive.")
-        if self.network.dropout > 0.0:
-            raise UsageError(f"{self.method}: network.dropout must be 0: the ratio of two policies would be noise.")
 
     @property
     def groups(self) -> ObsGroups:
@@ -167,3 +165,6 @@ class SacConfig(BaselineConfig):
             raise UsageError(
                 "sac: entropy_share must lie in [0, 1], temperature be positive, target_update_rate lie in (0, 1]."
             )
+
+
+CONFIGS: dict[str, type[PpoConfig | SacConfig]] = {PPO: PpoConfig, SAC: SacConfig}

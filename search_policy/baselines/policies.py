@@ -65,4 +65,5 @@ def build_policy(config: BaselineConfig, sizes: InputSizes) -> Policy:
         sizes: Of its inputs.
     """
     chunk = (config.twist.horizon, len(AXES)) if config.action_space == TWIST else (0, 0)
-    return Policy(Actor(ActorSpec(replace(sizes, chunk=chunk), config.network, config.head)))
+    network = replace(config.network, dropout=0.0)
+    return Policy(Actor(ActorSpec(replace(sizes, chunk=chunk), network, config.head)))

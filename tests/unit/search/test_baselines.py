@@ -22,7 +22,7 @@ from search_policy.learning.curves import read_curves
 from search_policy.searchers.choosers import PolicyChooser, RandomChooser
 from search_policy.twist.config import TwistConfig
 
-NARROW = NetworkConfig(embedding=4, actor=32, critic=32, dropout=0.0)
+NARROW = NetworkConfig(embedding=4, actor=32, critic=32)
 TOY = {
     "network": NARROW,
     "warmup_decisions": 12,
@@ -261,7 +261,7 @@ class TestSearchEpisodes:
 
     @pytest.mark.parametrize("space", ["viewpoint", "twist"])
     def test_a_few_decisions_of_training_run_in_it(self, space, tmp_path):
-        network = NetworkConfig(embedding=4, actor=16, critic=16, dropout=0.0)
+        network = NetworkConfig(embedding=4, actor=16, critic=16)
         config = sac(
             decisions=12,
             warmup_decisions=4,
@@ -282,7 +282,6 @@ class TestSearchEpisodes:
         ({"method": "a2c"}, "baseline"),
         ({"action_space": "joint"}, "action space"),
         ({"discount": 1.5}, "discount"),
-        ({"network": NetworkConfig()}, "dropout"),
         ({"critic": ("target_pose",)}, "target_position"),
     ],
 )
