@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from robots.errors import UsageError
-from search_policy.learning.networks import ActorSpec, dense
+from search_policy.learning.layers import dense
+from search_policy.learning.networks import ActorSpec
 from search_policy.learning.replay import Frames
 from search_policy.pixels.augmentation import Augmentation
 from search_policy.pixels.config import PixelConfig
 from search_policy.pixels.contrast import Contrast
-from search_policy.pixels.encoders import FrozenEncoder
+from search_policy.pixels.encoders import require_images
 from search_policy.pixels.feature_cache import encoder_inputs
 from search_policy.pixels.losses import bernoulli_divergence, categorical_divergence
 
@@ -129,10 +129,7 @@ class Pretraining:
     """
 
     def __init__(self, encoder: nn.Module, auxiliary: Auxiliary, pixels: PixelConfig) -> None:
-        if isinstance(encoder, FrozenEncoder) and max(pixels.drac, pixels.curl) > 0.0:
-            raise UsageError(
-                "pixels: drac and curl need augmented images, and a frozen backbone sees each one once; set both to 0."
-            )
+        require_images(encoder, pixels)
         self.encoder, self.pixels, self._augment = encoder, pixels, Augmentation(pixels)
         self.auxiliary = auxiliary
         if pixels.curl > 0.0:

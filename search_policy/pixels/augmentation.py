@@ -7,6 +7,7 @@ and returns a batch of the same shape and dtype. `Augmentation` draws the number
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import torch
@@ -32,10 +33,33 @@ def random_shift(image: Tensor, offsets: NDArray[np.int64], largest_px: int = 4)
             `largest_px` keeps the image in place.
         largest_px: Width of the padding.
     """
-    moved = torch.tensor(offsets) - largest_px
-    rows = (torch.arange(image.shape[1]) + moved[:, :1]).clamp(0, image.shape[1] - 1)
-    columns = (torch.arange(image.shape[2]) + moved[:, 1:]).clamp(0, image.shape[2] - 1)
-    return image[torch.arange(len(image))[:, None, None], rows[:, :, None], columns[:, None, :]]
+    shifted = torch.empty_like(image)
+    for source, target, (down, right) in zip(
+        image.numpy(), shifted.numpy(), (offsets - largest_px).tolist(), strict=True
+    ):
+        _shift(source, target, down, right)
+    return shifted
+
+
+def _shift(source: NDArray[Any], target: NDArray[Any], down: int, right: int) -> None:
+    """Write an image into another, moved up and left, edges repeated; copies of rows cost a tenth of a gather."""
+    height, width = source.shape[:2]
+    down, right = _within(down, height), _within(right, width)
+    (top, bottom), (left, end) = _kept(down, height), _kept(right, width)
+    target[top:bottom, left:end] = source[top + down : bottom + down, left + right : end + right]
+    target[top:bottom, :left] = target[top:bottom, left : left + 1]
+    target[top:bottom, end:] = target[top:bottom, end - 1 : end]
+    target[:top], target[bottom:] = target[top], target[bottom - 1]
+
+
+def _within(move: int, size: int) -> int:
+    """Return a move of at most `size - 1`: beyond, only the edge is left anyway."""
+    return max(1 - size, min(move, size - 1))
+
+
+def _kept(move: int, size: int) -> tuple[int, int]:
+    """Return the first and the last but one place, of `size`, that an image moved back by `move` covers."""
+    return max(0, -move), min(size, size - move)
 
 
 def color_jitter(image: Tensor, brightness: Tensor, contrast: Tensor, saturation: Tensor, hue: Tensor) -> Tensor:

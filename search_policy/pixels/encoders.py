@@ -22,6 +22,7 @@ from search_policy.pixels.backbones import PREFIX, FrozenBackbone, find_backbone
 
 if TYPE_CHECKING:
     from search_policy.learning.networks import ActorSpec
+    from search_policy.pixels.config import PixelConfig
 
 COMPACT, PUBLISHED = "compact", "published"
 KINDS = (COMPACT, PUBLISHED, f"{PREFIX}DIR")
@@ -52,7 +53,7 @@ class ImageEncoder(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Embed images."""
-        scaled = image.permute(0, 3, 1, 2).float() / 255.0 - 0.5
+        scaled = image.permute(0, 3, 1, 2).to(torch.float32, copy=True).div_(255.0).sub_(0.5)
         features: Tensor = self.head(self.convolutions(scaled).flatten(1))
         return features
 
@@ -122,6 +123,18 @@ def located(spec: ActorSpec, tensors: Mapping[str, Tensor], actor: Path) -> Acto
         return spec
     folder = locate_backbone(kind.removeprefix(PREFIX), actor, _hex(stored))
     return replace(spec, network=replace(spec.network, encoder=f"{PREFIX}{folder}"))
+
+
+def require_images(encoder: nn.Module, pixels: PixelConfig) -> None:
+    """Refuse losses between augmented images where the encoder is fed features that were computed once.
+
+    Raises:
+        UsageError: DrAC or CURL is asked of a frozen backbone.
+    """
+    if isinstance(encoder, FrozenEncoder) and max(pixels.drac, pixels.curl) > 0.0:
+        raise UsageError(
+            "pixels: drac and curl need augmented images, and a frozen backbone sees each one once; use 0."
+        )
 
 
 @torch.no_grad()

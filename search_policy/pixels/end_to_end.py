@@ -6,6 +6,8 @@ loss reaches the encoder through the embeddings of the current frames; critics s
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from search_policy.learning.aawr import DecisionBatch
+from search_policy.learning.batches import DecisionSource
+from search_policy.learning.config import TrainConfig
+from search_policy.learning.replay import Frames, Transitions
 from search_policy.pixels.augmentation import Augmentation
+from search_policy.pixels.encoders import require_images
+from search_policy.pixels.feature_cache import encoder_inputs
+from search_policy.pixels.terms import Copies
 
 
 class LiveEmbeddings:
@@ -45,5 +54,45 @@ class LiveEmbeddings:
 
     def inputs(self, index: Tensor) -> Tensor:
         """Return what the encoder is fed for these frames, (b,): augmented unless switched off."""
-        inputs = torch.tensor(self._inputs[index.numpy()])
+        inputs = torch.from_numpy(self._inputs[index.numpy()])
         return self._augment(inputs, self._rng) if self.augmented and inputs.ndim > 2 else inputs
+
+
+class EndToEndSource(DecisionSource):
+    """Hands out batches whose images are embedded on consumption, with the copies that DrAC and CURL need.
+
+    With DrAC the actor's loss sees the images as they are and the augmented copies enter through the regularisation
+    alone (arXiv 2006.12862, section 3.2); otherwise current and next frames are augmented, each by a draw of its own.
+
+    Args:
+        frames: Decision frames, each image once.
+        decisions: Their learnable decisions.
+        encoder: Trained by the actor's loss.
+        config: The run: what the critic sees, what is remembered, how images are augmented.
+        rng: Draws the augmentations.
+    """
+
+    def __init__(
+        self,
+        frames: Frames,
+        decisions: Transitions,
+        encoder: nn.Module,
+        config: TrainConfig,
+        rng: np.random.Generator,
+    ) -> None:
+        self._pixels = config.pixels
+        inputs = encoder_inputs(encoder, frames.image, Path(config.pixels.features))
+        require_images(encoder, config.pixels)
+        self._live = LiveEmbeddings(encoder, inputs, Augmentation(config.pixels), rng)
+        super().__init__(frames, decisions, self._live, config.groups, config.memory.frames)
+
+    def batch(self, rows: NDArray[np.int64]) -> DecisionBatch:
+        """Return these decisions, (b,) row numbers."""
+        pixels, live = self._pixels, self._live
+        live.augmented = pixels.drac == 0.0
+        batch = super().batch(rows)
+        live.augmented = True
+        index = self._index[torch.tensor(rows)]
+        state = self._state(index) if pixels.drac > 0.0 else None
+        keys = live.inputs(index) if pixels.curl > 0.0 else None
+        return batch if state is None and keys is None else replace(batch, copies=Copies(state, keys))
