@@ -192,7 +192,7 @@ class Recorder:
 
     def layouts(self, shard: int) -> Iterator[Layout]:
         """Yield the shard's layouts, see `shard_layouts`."""
-        return shard_layouts(self._config, shard, place_of, self._hidden)
+        return shard_layouts(self._config, shard, place_of if self._config.balanced else anywhere, self._hidden)
 
     def record(self, layout: Layout, detector: DetectorFactory) -> SearchEpisode:
         """Record one demonstration."""
@@ -217,6 +217,11 @@ def place_of(layout: Layout) -> int | None:
     from robots.sim.layout import sample_episode
 
     return target_compartment(sample_episode(layout.task, layout.seed, target=layout.target))
+
+
+def anywhere(layout: Layout) -> int | None:
+    """Return the same for every compartment, None when the target's is shut: layouts keep their own shares."""
+    return None if place_of(layout) is None else 0
 
 
 def collect_shard(

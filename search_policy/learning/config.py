@@ -80,6 +80,8 @@ class CollectConfig:
     detector: str = "segmentation"
     # Leave out layouts whose target is seen from the start: they hold nothing to choose
     hidden_only: bool = True
+    # Give every compartment the same share of targets; otherwise targets stand where the task puts them
+    balanced: bool = True
     # Width and height of the wrist image in the simulation; the actor sees it downsampled to 84
     wrist_px: int = 168
     # What varies besides the layout: none, train, shifted, extreme, or a YAML file
