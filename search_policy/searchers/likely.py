@@ -7,12 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from search_policy.observations import AgentState
-from search_policy.semantics.insight import VIEW_FEATURES, Insight
+from search_policy.semantics.features import LIKELY, TIME, TIME_S
+from search_policy.semantics.insight import Insight
 from search_policy.semantics.storage import FOLDER
 
-_LIKELY, _TIME = (VIEW_FEATURES.index(name) - len(VIEW_FEATURES) for name in ("likely", "time"))
 REST_S = 10.0  # time that finding the target is expected to take after this look failed
-_TIME_S = 3.0  # unit of the feature
 
 
 class LikelyChooser:
@@ -41,5 +40,5 @@ class LikelyChooser:
 
     def choose(self, state: AgentState) -> int:
         """Return the open view with the least expected time."""
-        likely, time_s = state.views[:, _LIKELY], _TIME_S * state.views[:, _TIME]
+        likely, time_s = state.views[:, LIKELY], TIME_S * state.views[:, TIME]
         return int(np.argmin(np.where(state.mask, time_s + (1.0 - likely) * REST_S, np.inf)))

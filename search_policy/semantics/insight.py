@@ -19,10 +19,9 @@ from search_policy.motion.keepout import KeepOut
 from search_policy.motion.mover import MoverConfig
 from search_policy.motion.travel import LookTimes
 from search_policy.semantics.belief import Belief
+from search_policy.semantics.features import TIME_S
 from search_policy.semantics.labels import LABELS
 from search_policy.semantics.reader import Reader
-
-VIEW_FEATURES = ("expected", "likely", "time", "rate")
 
 
 class Insight:
@@ -79,10 +78,10 @@ class Insight:
         return self._belief.cells(known, self._name)
 
     def view_features(self) -> NDArray[np.float32]:
-        """Return `VIEW_FEATURES` of every candidate view, (v, 4).
+        """Return `features.VIEW_FEATURES` of every candidate view, (v, 4).
 
         `expected` and `likely` are the chances that a look from there finds the target, for a target that is anywhere
-        with equal weight and for the belief; `time` is that of the way and the look [3 s]; `rate` is the logarithm of
+        with equal weight and for the belief; `time` is that of the way and the look [`TIME_S`]; `rate` is the logarithm of
         `likely` per second.
         """
         seen_map = self._map
@@ -96,7 +95,7 @@ class Insight:
         here = seen_map.camera_to_world
         time_s = np.array([self._times.between(here, view.camera_to_world) for view in seen_map.views])
         rate = np.log(likely + 1e-3) - np.log(time_s)
-        return np.stack([expected, likely, time_s / 3.0, 0.3 * rate], axis=1).astype(np.float32)
+        return np.stack([expected, likely, time_s / TIME_S, 0.3 * rate], axis=1).astype(np.float32)
 
     def _points(self, cells: Float, left: Float) -> Float:
         """Spread every cell's probability over its points, most where they were seen least, (n,)."""
