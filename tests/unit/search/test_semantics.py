@@ -24,8 +24,8 @@ from search_policy.searchers.choosers import RandomChooser
 from search_policy.searchers.likely import LikelyChooser
 from search_policy.semantics.belief import Belief, belief_loss
 from search_policy.semantics.config import InsightConfig
-from search_policy.semantics.ground_truth import patch_labels
 from search_policy.semantics.features import VIEW_FEATURES
+from search_policy.semantics.ground_truth import patch_labels
 from search_policy.semantics.insight import Insight, name_of
 from search_policy.semantics.labels import LABELS, NONE
 from search_policy.semantics.reader import Reader, reader_loss
