@@ -81,8 +81,8 @@ class Insight:
         """Return `features.VIEW_FEATURES` of every candidate view, (v, 4).
 
         `expected` and `likely` are the chances that a look from there finds the target, for a target that is anywhere
-        with equal weight and for the belief; `time` is that of the way and the look [`TIME_S`]; `rate` is the logarithm of
-        `likely` per second.
+        with equal weight and for the belief; `time` is that of the way and the look [`TIME_S`]; `rate` is the
+        logarithm of `likely` per second.
         """
         seen_map = self._map
         worth, sides = seen_map.look_worth()
