@@ -15,19 +15,21 @@ class InsightConfig:
     tasks: tuple[str, ...] = ("bookshelf_pineapple", "bookshelf_duck")
     # Folder of the insight; the stages' results are kept under it in `stages`, so that a killed run continues
     out: str = "runs/search/insight"
+    # Folder of an insight whose reader is taken as it is; empty to train one
+    reader: str = ""
     # Seed of initialisation and sampling
     seed: int = 0
     # Labelled views for the reader; their layouts have seeds from 40000
-    views: int = 16_000
+    views: int = 12_000
     # Layouts that the belief is trained on; their seeds are from 60000
-    layouts: int = 8_000
+    layouts: int = 3_000
     # Share of those layouts that are about the task's usual target; the others are about any other object
     usual: float = 0.5
     # Updates of the reader, and views per update
-    reader_updates: int = 3_000
+    reader_updates: int = 1_800
     reader_batch: int = 96
     # Updates of the belief, and maps per update
-    belief_updates: int = 2_500
+    belief_updates: int = 2_000
     belief_batch: int = 192
     # Largest learning rate of both (one cycle)
     learning_rate: float = 3e-3

@@ -27,7 +27,7 @@ from search_policy.semantics.labelled import labelled_views
 from search_policy.semantics.labels import LABELS
 from search_policy.semantics.reader import Reader, reader_loss
 from search_policy.semantics.snapshots import Surveyor
-from search_policy.semantics.storage import save_insight
+from search_policy.semantics.storage import load_insight, save_insight
 
 VIEW_SEEDS, LAYOUT_SEEDS = range(40_000, 60_000), range(60_000, 100_000)
 STAGES, RUN = "stages", "run.json"
@@ -45,10 +45,9 @@ def fit_insight(config: InsightConfig) -> Path:
     _check_tasks(config.tasks)
     out = Path(config.out)
     _claim(out, config)
-    views = _drawn(config, out, "views", _draw_views)
-    torch.manual_seed(config.seed)
-    reader, read = _fit_reader(config, views)
+    reader, read = _reader(config, out)
     write_atomically(out / STAGES / "reader.safetensors", dump_arrays(_arrays(reader)))
+    torch.manual_seed(config.seed + 1)
     maps = _drawn(config, out, "maps", _draw_maps)
     belief, believed = _fit_belief(config, maps)
     channels, compartments, columns = maps["seen"].shape[1:]
@@ -115,6 +114,15 @@ def _draw_maps(config: InsightConfig, part: int) -> Arrays:
         "cell": np.array([row.cell for _, row in rows], dtype=np.int64),
         "layout": np.array([seed for seed, _ in rows], dtype=np.int64),
     }
+
+
+def _reader(config: InsightConfig, out: Path) -> tuple[Reader, dict[str, float]]:
+    """Return the named insight's reader, or a new one; and what was measured of it."""
+    if config.reader:
+        return load_insight(Path(config.reader))[0], {}
+    views = _drawn(config, out, "views", _draw_views)
+    torch.manual_seed(config.seed)
+    return _fit_reader(config, views)
 
 
 def _fit_reader(config: InsightConfig, views: Arrays) -> tuple[Reader, dict[str, float]]:
