@@ -17,6 +17,7 @@ from search_policy.learning.networks import ActorSpec, AgentBatch, InputSizes
 from search_policy.learning.recall.history import history_index
 from search_policy.learning.replay import Frames, Transitions
 from search_policy.observations import ObsGroups
+from search_policy.online.sensors import FadingSensors
 
 
 class DecisionSource:
@@ -49,17 +50,26 @@ class DecisionSource:
             self._hint = torch.tensor(frames.views_with_target[np.arange(len(frames)), taken])
         self._index, self._next = torch.tensor(decisions.index), torch.tensor(decisions.next_index)
         self._reward, self._return = torch.tensor(decisions.reward), torch.tensor(decisions.return_to_go)
+        self._episode = torch.tensor(frames.episode)
+        self.sensors: FadingSensors | None = None
 
     def __len__(self) -> int:
         return len(self._index)
+
+    @property
+    def episodes(self) -> Tensor:
+        """Number of the episode of every decision, (m,)."""
+        return self._episode[self._index]
 
     def batch(self, rows: NDArray[np.int64]) -> DecisionBatch:
         """Return these decisions, (b,) row numbers."""
         chosen = torch.tensor(rows)
         index, following = self._index[chosen], self._next[chosen]
-        return DecisionBatch(
+        with torch.no_grad():  # nothing is learned from how the next frame was embedded
+            next_state = self._state(following)
+        batch = DecisionBatch(
             state=self._state(index),
-            next_state=self._state(following),
+            next_state=next_state,
             privileged=self._privileged[index],
             next_privileged=self._privileged[following],
             hint=self._hint[index],
@@ -70,6 +80,7 @@ class DecisionSource:
             return_to_go=self._return[chosen],
             intervention=self._intervention[index],
         )
+        return batch if self.sensors is None else self.sensors.apply(batch, self._episode[index])
 
     def everything(self) -> DecisionBatch:
         """Return all decisions."""
@@ -125,4 +136,6 @@ def actor_spec(frames: Frames, config: TrainConfig) -> ActorSpec:
             f"training: action_space is {config.action_space}, but the demonstrations' actions are {held}."
         )
     sizes = input_sizes(frames, config.groups)
+    if config.online.sensors.fades:  # one presence flag per entry
+        sizes = replace(sizes, privileged=sizes.privileged + len(config.groups.critic))
     return ActorSpec(sizes, config.network, config.head, config.policy, config.memory)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from torch import nn
 
+from search_policy.learning.dropout import ByteDropout
+
 
 def dense(*widths: int, norm: bool = False, dropout: float = 0.0) -> nn.Sequential:
     """Return linear layers with ReLU in between, hidden ones with LayerNorm when `norm` is set, and with dropout."""
@@ -12,5 +14,5 @@ def dense(*widths: int, norm: bool = False, dropout: float = 0.0) -> nn.Sequenti
         layers.append(nn.Linear(widths[index], widths[index + 1]))
         if index < len(widths) - 2:
             layers.extend([nn.LayerNorm(widths[index + 1]), nn.ReLU()] if norm else [nn.ReLU()])
-            layers.append(nn.Dropout(dropout))
+            layers.append(ByteDropout(dropout))
     return nn.Sequential(*layers)
