@@ -21,6 +21,7 @@ from search_policy.learning.losses import (
     td_loss,
 )
 from search_policy.learning.networks import Actor, ActorSpec, AgentBatch, Critic
+from search_policy.pixels.terms import Copies, PixelTerms
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,6 +40,7 @@ class DecisionBatch:
         terminated: (b,).
         return_to_go: (b,).
         intervention: 1.0 where a person took the decision, (b,).
+        copies: Other looks at the current images, for DrAC and CURL while the encoder learns; None without them.
     """
 
     state: AgentBatch
@@ -52,6 +54,7 @@ class DecisionBatch:
     terminated: Tensor
     return_to_go: Tensor
     intervention: Tensor
+    copies: Copies | None = None
 
 
 class RunningScale:
@@ -92,6 +95,7 @@ class Learner:
         self.critic = Critic(spec)
         self.target = copy.deepcopy(self.critic).requires_grad_(requires_grad=False).eval()
         self.scale = RunningScale()
+        self.pixels = PixelTerms(config.pixels, self.actor)
         # Cached embeddings carry no gradient; an encoder that learns end to end is trained by the actor's loss.
         end_to_end = config.pixels.training == "end_to_end"
         trained = [
@@ -99,12 +103,15 @@ class Learner:
             for name, value in self.actor.named_parameters()
             if value.requires_grad and (end_to_end or not name.startswith("encoder."))
         ]
-        self.actor_optimizer = torch.optim.AdamW(trained, config.learning_rate, weight_decay=config.weight_decay)
-        self.critic_optimizer = torch.optim.Adam(self.critic.parameters(), config.learning_rate)
+        trained += self.pixels.parameters()
+        self.actor_optimizer = torch.optim.AdamW(
+            trained, config.learning_rate, weight_decay=config.weight_decay, fused=True
+        )
+        self.critic_optimizer = torch.optim.Adam(self.critic.parameters(), config.learning_rate, fused=True)
 
     def networks(self) -> dict[str, nn.Module]:
         """Return the modules whose weights make up a checkpoint."""
-        return {"actor": self.actor, "critic": self.critic, "target": self.target}
+        return {"actor": self.actor, "critic": self.critic, "target": self.target, **self.pixels.networks()}
 
     def optimizers(self) -> dict[str, torch.optim.Optimizer]:
         """Return the optimisers whose moments make up a checkpoint."""
@@ -122,8 +129,9 @@ class Learner:
         """Take one gradient step on critic and actor and return the metrics."""
         if self.config.method == "bc":
             return self.update_actor(batch, torch.ones_like(batch.reward))
-        metrics = self.update_critic(batch)
-        advantage = self.advantage(batch)
+        q_target = self.target_q(batch)
+        advantage = self.advantage(batch, q_target)
+        metrics = self.update_critic(batch, q_target)
         weight = self.weigh(advantage, self.scale.update(advantage))
         weight = weight / weight.mean().clamp(min=1e-6)
         return metrics | self.update_actor(batch, weight) | self._weight_metrics(advantage, weight)
@@ -135,31 +143,53 @@ class Learner:
         return advantage_weights(advantage, scale, self.config.beta, self.config.weight_clip)
 
     @torch.no_grad()
-    def advantage(self, batch: DecisionBatch) -> Tensor:
+    def target_q(self, batch: DecisionBatch) -> Tensor:
+        """Return min_i Qtarget_i of the taken actions, (b,); both V and the advantage are measured against it."""
+        state = batch.state.detached()
+        with self.precision():
+            return self.target.q_values(batch.privileged, state, batch.action, batch.hint).min(dim=0).values
+
+    @torch.no_grad()
+    def goal(self, batch: DecisionBatch) -> Tensor:
+        """Return what Q is regressed on, (b,): the same for demonstrations and for online decisions."""
+        with self.precision():
+            next_value = self.target.value(batch.next_privileged, batch.next_state.detached())
+        return bootstrapped_return(batch.reward, next_value, batch.terminated, batch.duration, self.config.discount)
+
+    @torch.no_grad()
+    def advantage(self, batch: DecisionBatch, q_target: Tensor) -> Tensor:
         """Return A = (1 - mix) min_i Qtarget_i + mix G - Vtarget, (b,): targets drop no units.
 
         With mix 0 it is AAWR's (arXiv 2512.01188); with mix 1 the observed return G of AWR (arXiv 1910.00177), eq. 6.
+
+        Args:
+            batch: Decisions.
+            q_target: See `target_q`.
         """
         state, mix = batch.state.detached(), self.config.return_mix
         with self.precision():
-            q_target = self.target.q_values(batch.privileged, state, batch.action, batch.hint).min(dim=0).values
             value = self.target.value(batch.privileged, state)
         return (1.0 - mix) * q_target + mix * batch.return_to_go - value
 
-    def update_critic(self, batch: DecisionBatch) -> dict[str, float]:
-        """Take one gradient step on Q and V, let the targets follow, and return the metrics."""
+    def update_critic(self, batch: DecisionBatch, q_target: Tensor | None = None) -> dict[str, float]:
+        """Take one gradient step on Q and V, let the targets follow, and return the metrics.
+
+        Args:
+            batch: Decisions.
+            q_target: See `target_q`; computed where it is None.
+        """
+        q_target = self.target_q(batch) if q_target is None else q_target
+        goal = self.goal(batch)
         config, state = self.config, batch.state.detached()
-        with torch.no_grad(), self.precision():
-            q_target = self.target.q_values(batch.privileged, state, batch.action, batch.hint).min(dim=0).values
-            next_value = self.target.value(batch.next_privileged, batch.next_state.detached())
-            goal = bootstrapped_return(batch.reward, next_value, batch.terminated, batch.duration, config.discount)
         with self.precision():
             value = self.critic.value(batch.privileged, state)
             q_values = self.critic.q_values(batch.privileged, state, batch.action, batch.hint)
+            pixel_loss, metrics = self.pixels.critic(self.critic, batch)
         value_loss, q_loss = expectile_value_loss(q_target, value, config.expectile), td_loss(q_values, goal)
-        take_step(self.critic_optimizer, value_loss + q_loss, self.critic)
+        take_step(self.critic_optimizer, value_loss + q_loss + pixel_loss, self.critic)
         follow(self.target, self.critic, config.target_update_rate)
-        return {"value_loss": value_loss.item(), "q_loss": q_loss.item(), "value": float(next_value.mean())}
+        losses = {"value_loss": value_loss.item(), "q_loss": q_loss.item(), "value": value.mean().item()}
+        return losses | metrics
 
     def update_actor(self, batch: DecisionBatch, weight: Tensor) -> dict[str, float]:
         """Take one gradient step on the actor and return the metrics.
@@ -171,8 +201,10 @@ class Learner:
         weight = intervention_weights(weight, batch.intervention, self.config.online.intervention_weight)
         with self.precision():
             loss, metrics = self.actor.loss(batch.state, batch.action, weight)
-        take_step(self.actor_optimizer, loss, self.actor)
-        return {"actor_loss": loss.item(), **metrics}
+            pixel_loss, pixel_metrics = self.pixels.actor(self.actor, batch)
+        take_step(self.actor_optimizer, loss + pixel_loss, self.actor)
+        self.pixels.follow(self.actor.encoder)
+        return {"actor_loss": loss.item(), **metrics, **pixel_metrics}
 
     def precision(self) -> torch.autocast:
         """Return the arithmetic of forward passes: weights, losses and optimisers stay in single precision."""
@@ -180,12 +212,12 @@ class Learner:
         return torch.autocast(device, torch.bfloat16, enabled=self.config.network.precision == "bf16")
 
     def _weight_metrics(self, advantage: Tensor, weight: Tensor) -> dict[str, float]:
-        limit = self.config.beta * self.scale.value * math.log(self.config.weight_clip)
-        return {
-            "advantage_scale": self.scale.value,
-            "sample_size": float(effective_sample_size(weight)),
-            "clipped": float((advantage >= limit).float().mean()),
-        }
+        config, scale = self.config, self.scale.value
+        metrics = {"advantage_scale": scale, "sample_size": float(effective_sample_size(weight))}
+        if config.weighting == "exp":
+            limit = config.beta * scale * math.log(config.weight_clip)
+            metrics["clipped"] = float((advantage >= limit).float().mean())
+        return metrics
 
 
 def take_step(optimizer: torch.optim.Optimizer, loss: Tensor, module: nn.Module) -> None:
@@ -199,5 +231,4 @@ def take_step(optimizer: torch.optim.Optimizer, loss: Tensor, module: nn.Module)
 @torch.no_grad()
 def follow(target: nn.Module, source: nn.Module, rate: float) -> None:
     """Move a target network towards its source by `rate`: Polyak averaging."""
-    for old, new in zip(target.parameters(), source.parameters(), strict=True):
-        old.lerp_(new, rate)
+    torch._foreach_lerp_(list(target.parameters()), list(source.parameters()), rate)
