@@ -53,15 +53,14 @@ def test_a_viewpoint_trainer_refuses_chunks_by_name(root):
 
 
 @pytest.fixture
-def broken(tmp_path):
-    """A shard of which only the description exists: it must be refused before anything is read."""
+def described(tmp_path):
+    """A shard of which only the description exists."""
 
     def make(facts, action):
-        shard = tmp_path / "shard-0000"
-        (shard / "meta").mkdir(parents=True)
+        (tmp_path / "meta").mkdir(parents=True)
         if facts is not None:
-            (shard / FACTS).write_text(facts)
-        (shard / "meta/info.json").write_text(json.dumps({"features": {"action": action}}))
+            (tmp_path / FACTS).write_text(facts)
+        (tmp_path / "meta/info.json").write_text(json.dumps({"features": {"action": action}}))
         return tmp_path
 
     return make
@@ -76,19 +75,16 @@ def broken(tmp_path):
         ({}, "None"),
     ],
 )
-def test_a_mistyped_column_is_refused_with_what_was_expected(broken, action, said):
+def test_a_mistyped_column_is_refused_with_what_was_expected(described, action, said):
     with pytest.raises(UsageError, match=rf"column 'action' holds {said}.*twist needs .*float32 \(h, 5\)"):
-        load_frames(broken('{"action_space": "twist"}', action), "twist")
+        action_space_of(described('{"action_space": "twist"}', action))
 
 
-def test_shards_without_facts_hold_views(broken):
-    folder = broken(None, {"dtype": "int64", "shape": [1]})
-    assert action_space_of(folder / "shard-0000") == "viewpoint"
-    with pytest.raises(UsageError, match=r"action space twist needs chunks"):
-        load_frames(folder, "twist")
+def test_shards_without_facts_hold_views(described):
+    assert action_space_of(described(None, {"dtype": "int64", "shape": [1]})) == "viewpoint"
 
 
 @pytest.mark.parametrize("facts", ["{", "[]", '{"action_space": "twists"}'])
-def test_damaged_facts_are_refused(broken, facts):
+def test_damaged_facts_are_refused(described, facts):
     with pytest.raises(UsageError, match=r"search\.json"):
-        load_frames(broken(facts, {"dtype": "int64", "shape": [1]}))
+        action_space_of(described(facts, {"dtype": "int64", "shape": [1]}))
