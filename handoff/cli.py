@@ -19,6 +19,7 @@ COMMANDS = {
     "run": ("run", "search and hand over on a robot: a real arm, or the simulation in wall-clock time"),
     "train": ("train", "train a search policy in simulation"),
     "audit": ("audit", "test whether a privileged signal of recorded episodes helps the critic"),
+    "experiment": ("experiment", "compare ways to learn a search: train, evaluate and report a whole grid"),
     "rollout": ("rollout", "run search episodes in simulation with any searcher, without a handoff"),
     "serve": ("serve", "run the policy server for a generalist"),
     "fit-detector": ("fit_detector", "fit the colour-shape detector of a task to auto-labelled renders"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -58,7 +58,7 @@ def success_plot(methods: Mapping[str, Mapping[str, Any]]) -> str:
         axes.set_xlabel("episodes [%]   ○ found   ● completed")
         axes.grid(visible=False, axis="y")
 
-    return _svg("success", (6.4, 0.9 + 0.62 * len(methods)), draw)
+    return svg("success", (6.4, 0.9 + 0.62 * len(methods)), draw)
 
 
 def steps_plot(episodes: Sequence[EpisodeRecord], methods: Sequence[str]) -> str:
@@ -77,7 +77,7 @@ def steps_plot(episodes: Sequence[EpisodeRecord], methods: Sequence[str]) -> str
         axes.set(xlim=(0, last), ylim=(-2, 102), xlabel="control periods until found", ylabel="layouts [%]")
         axes.legend(loc="best")
 
-    return _svg("steps", (6.4, 3.0), draw)
+    return svg("steps", (6.4, 3.0), draw)
 
 
 def timeline_plot(spans: Mapping[tuple[str, int], Sequence[Span]], methods: Sequence[str], seeds: Sequence[int]) -> str:
@@ -94,7 +94,7 @@ def timeline_plot(spans: Mapping[tuple[str, int], Sequence[Span]], methods: Sequ
         axes.tick_params(axis="x", labelsize=8)
         axes.grid(visible=False, axis="y")
 
-    return _svg("timeline", (9.6, 0.8 + 0.21 * len(keys)), draw)
+    return svg("timeline", (9.6, 0.8 + 0.21 * len(keys)), draw)
 
 
 def phase_spans(events: Sequence[Mapping[str, Any]]) -> list[Span]:
@@ -116,7 +116,14 @@ def _interval(axes: Axes, y: float, method: Mapping[str, Any], measure: str, col
     axes.plot([share], [y], "o", ms=7, mec=color, mew=2, mfc=color if filled else "none")
 
 
-def _svg(name: str, size_in: tuple[float, float], draw: Any) -> str:  # noqa: ANN401
+def svg(name: str, size_in: tuple[float, float], draw: Callable[[Axes], None]) -> str:
+    """Draw into one pair of axes and return the SVG element.
+
+    Args:
+        name: What the identifiers in it are made from.
+        size_in: Width and height [in].
+        draw: Draws.
+    """
     import matplotlib as mpl
     from matplotlib.figure import Figure
 

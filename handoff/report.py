@@ -22,16 +22,12 @@ def render_report(
     folder: RunFolder, config: EvalConfig, summary: dict[str, Any], episodes: Sequence[EpisodeRecord]
 ) -> str:
     """Return the report's HTML."""
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
-    )
     header, rows = method_cells(summary)
     methods = list(summary["methods"])
     spans = {key: phase_spans(events) for key, events in folder.events().items()}
     finished = {row.key for row in episodes}
-    return environment.get_template("report.html.j2").render(
+    return fill(
+        "report.html.j2",
         config=config,
         summary=summary,
         headline=headline(summary),
@@ -49,6 +45,16 @@ def render_report(
         episodes=sorted(episodes, key=lambda row: (row.seed, methods.index(row.method))),
         again=f"baton eval --config_path {folder.path.name}/{CONFIG} --out NEW",
     )
+
+
+def fill(template: str, **values: Any) -> str:  # noqa: ANN401 - whatever the template shows
+    """Return a page of `templates/` with these values in it."""
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
+    )
+    return environment.get_template(template).render(**values)
 
 
 def method_cells(summary: dict[str, Any]) -> tuple[tuple[str, ...], list[list[str]]]:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
-from robots.errors import CheckpointError
 from search_policy.baselines.environment import Experience
 from search_policy.learning.networks import Actor, AgentBatch
 from search_policy.observations import AgentState, ObsGroups, privileged_vector
@@ -49,7 +47,7 @@ class ExperienceBatch:
         return len(self.reward)
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return everything by name, states with a dot."""
+        """Return everything by name."""
         named: dict[str, Tensor] = {}
         for item in fields(self):
             value = getattr(self, item.name)
@@ -60,7 +58,7 @@ class ExperienceBatch:
     def of(cls, named: dict[str, Tensor]) -> ExperienceBatch:
         """Return the batch of these tensors: the inverse of `tensors`."""
         plain = {item.name: named[item.name] for item in fields(cls) if item.name in named}
-        return cls(state=_state("state.", named), next_state=_state("next_state.", named), **plain)
+        return cls(state=_state("state_", named), next_state=_state("next_state_", named), **plain)
 
     def rows(self, index: Tensor) -> ExperienceBatch:
         """Return these rows."""
@@ -85,7 +83,7 @@ class Embedder:
         for known, embedded in self._known:
             if known is state:
                 return embedded
-        embedded = self._actor.embed(state)
+        embedded = replace(self._actor.embed(state), history=None, history_mask=None)
         self._known.append((state, embedded))
         return embedded
 
@@ -113,58 +111,38 @@ def joined(parts: Sequence[ExperienceBatch]) -> ExperienceBatch:
     return ExperienceBatch.of({name: torch.cat([part[name] for part in named]) for name in named[0]})
 
 
-class Ring:
-    """Keeps the newest decisions.
+class Ring(nn.Module):
+    """Keeps the newest decisions, as buffers: a checkpoint holds them like weights.
 
     Args:
         capacity: Most decisions kept.
+        like: Any decision, for shapes and types.
     """
 
-    def __init__(self, capacity: int) -> None:
-        self._capacity = capacity
-        self._stored: dict[str, Tensor] = {}
-        self.added = 0
+    def __init__(self, capacity: int, like: ExperienceBatch) -> None:
+        super().__init__()
+        self._capacity, self.added = capacity, 0
+        for name, value in like.tensors().items():
+            self.register_buffer(name, torch.zeros((capacity, *value.shape[1:]), dtype=value.dtype))
 
     def __len__(self) -> int:
         return min(self.added, self._capacity)
 
     def add(self, one: ExperienceBatch) -> None:
         """Take in one decision; the oldest one makes room."""
+        stored = dict(self.named_buffers())
         for name, value in one.tensors().items():
-            if name not in self._stored:
-                self._stored[name] = torch.zeros((self._capacity, *value.shape[1:]), dtype=value.dtype)
-            self._stored[name][self.added % self._capacity] = value[0]
+            stored[name][self.added % self._capacity] = value[0]
         self.added += 1
 
     def draw(self, rng: np.random.Generator, size: int) -> ExperienceBatch:
         """Return `size` decisions drawn with replacement."""
-        return self.at(rng.integers(len(self), size=size))
-
-    def at(self, rows: NDArray[np.int64]) -> ExperienceBatch:
-        """Return the decisions in these places."""
-        index = torch.tensor(rows)
-        return ExperienceBatch.of({name: value[index] for name, value in self._stored.items()})
-
-    def tensors(self) -> dict[str, Tensor]:
-        """Return what is stored, for a checkpoint."""
-        return {name: value[: len(self)] for name, value in self._stored.items()}
-
-    def restore(self, tensors: dict[str, Tensor], added: int) -> None:
-        """Take over what another ring of the same capacity stored.
-
-        Raises:
-            CheckpointError: It does not fit.
-        """
-        self._stored, self.added = {}, added
-        for name, value in tensors.items():
-            if len(value) != len(self):
-                raise CheckpointError(f"replay: {name} holds {len(value)} decisions, expected {len(self)}.")
-            self._stored[name] = torch.zeros((self._capacity, *value.shape[1:]), dtype=value.dtype)
-            self._stored[name][: len(self)] = value
+        index = torch.tensor(rng.integers(len(self), size=size))
+        return ExperienceBatch.of({name: value[index] for name, value in self.named_buffers()})
 
 
 def _named(prefix: str, state: AgentBatch) -> dict[str, Tensor]:
-    parts = {f"{prefix}.{item.name}": getattr(state, item.name) for item in fields(state)}
+    parts = {f"{prefix}_{item.name}": getattr(state, item.name) for item in fields(state)}
     return {name: value for name, value in parts.items() if isinstance(value, Tensor)}
 
 

@@ -27,7 +27,10 @@ from search_policy.learning.networks import Actor, AgentBatch
 class _Soft(Protocol):
     """What differs between views and chunks."""
 
-    critic: nn.Module
+    @property
+    def critic(self) -> nn.Module:
+        """The twin critics."""
+        ...
 
     def q_values(self, batch: ExperienceBatch) -> Tensor:
         """Return Q_i of the taken actions, (2, b)."""

@@ -36,7 +36,7 @@ class SearchEpisodes:
         self._world, self._config = world, config
         self._detector = detector or SegmentationDetector(config.world.miss_rate, config.world.false_rate)
         self._chunks = config.action_space == TWIST
-        self._caller = _CalledChunk() if self._chunks else _CalledView()
+        self._caller: _CalledChunk | _CalledView = _CalledChunk() if self._chunks else _CalledView()
         fixation = FixationSkill(world.region, world.intrinsics, config=FixationConfig(views=config.search.views))
         limits = RolloutConfig(max_steps=config.world.max_steps, servo=not self._centres)
         self._rollout = Rollout(world, self._skill(), fixation, limits)

@@ -39,7 +39,7 @@ def train_baseline(config: PpoConfig | SacConfig, make: Callable[[BaselineConfig
         run = Run(config, env)
         saved = checkpoints(out / CHECKPOINTS)
         if saved:
-            run.load(saved[-1])
+            run.state.load(saved[-1])
         _iterate(run, config, out)
     finally:
         env.close()
@@ -58,7 +58,7 @@ def _iterate(run: Run, config: PpoConfig | SacConfig, out: Path) -> None:
             bar.update(run.decisions - before)
             curves.append(run.decisions, metrics)
             if run.iterations % config.checkpoint_every == 0 or run.decisions >= config.decisions:
-                run.save(out / CHECKPOINTS)
+                run.state.save(out / CHECKPOINTS, config.keep)
     curves.close()
 
 

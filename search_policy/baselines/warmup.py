@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +15,7 @@ from numpy.typing import NDArray
 from search_policy.baselines.config import BaselineConfig
 from search_policy.baselines.environment import Choose, Experience
 from search_policy.learning.config import TWIST
-from search_policy.learning.networks import Actor
-from search_policy.learning.pretrain import Auxiliary, LabelledFrames, Pretraining
+from search_policy.learning.pretrain import LabelledFrames, Pretraining
 from search_policy.learning.replay import Frames
 from search_policy.observations import PRIVILEGED_KEYS
 from search_policy.searchers.choosers import RandomChooser
@@ -24,25 +24,27 @@ from search_policy.twist.policies import WanderingPolicy
 
 def random_policy(config: BaselineConfig, rng: np.random.Generator) -> Choose:
     """Return the policy that explores at first: random open views, or chunks that wander."""
-    wandering = config.action_space == TWIST
-    policy = WanderingPolicy(config.twist.horizon) if wandering else RandomChooser()
-    policy.reset(rng)
-    return policy.choose
+    if config.action_space == TWIST:
+        wandering = WanderingPolicy(config.twist.horizon)
+        wandering.reset(rng)
+        return wandering.choose
+    choosing = RandomChooser()
+    choosing.reset(rng)
+    return choosing.choose
 
 
 def pretrain(
-    actor: Actor, lived: Sequence[Experience], config: BaselineConfig, rng: np.random.Generator
+    learning: Pretraining, lived: Sequence[Experience], config: BaselineConfig, rng: np.random.Generator
 ) -> dict[str, float]:
-    """Train the actor's encoder on the frames of these decisions and return the last metrics.
+    """Train the encoder on the frames of these decisions and return the last metrics.
 
     Args:
-        actor: Its encoder is trained in place.
+        learning: The encoder with its head.
         lived: Decisions.
-        config: Number of updates, batch size, augmentation.
+        config: Number of updates, batch size.
         rng: Draws batches and augmentations.
     """
-    learning = Pretraining(actor.encoder, Auxiliary(actor.spec), config.pixels)
-    frames = LabelledFrames(decision_frames(lived), actor.encoder, Path(config.pixels.features))
+    frames = LabelledFrames(decision_frames(lived), learning.encoder, Path(config.pixels.features))
     metrics: dict[str, float] = {}
     for _ in range(config.pretrain_updates):
         metrics = learning.update(frames.draw(rng, config.pretrain_batch), rng)
@@ -53,7 +55,7 @@ def decision_frames(lived: Sequence[Experience]) -> Frames:
     """Return the frames on which these decisions were taken, each an episode of its own."""
     states = [one.state for one in lived]
     entries = {key: np.stack([one.privileged.values[key] for one in lived]) for key in PRIVILEGED_KEYS}
-    truth = {key: values.reshape(len(lived), -1).astype(np.float32) for key, values in entries.items()}
+    truth: dict[str, Any] = {key: values.reshape(len(lived), -1).astype(np.float32) for key, values in entries.items()}
     count = len(lived)
 
     def flags(chosen: Sequence[bool]) -> NDArray[np.bool_]:

@@ -47,6 +47,8 @@ def check_frames(frames: Frames, where: str, columns: Mapping[str, str] | None =
     _check_episodes(frames, where, names)
     missing = frames.action == NO_ACTION if frames.action.ndim == 1 else np.isnan(frames.action).all(axis=(1, 2))
     _check_ends(frames, missing, where, names)
+    if missing.all():
+        raise UsageError(f"{where}: column {names.get('action', 'action')!r} holds no decision to learn from.")
     if frames.action.ndim == 1:
         _check_views(frames, missing, where, names)
     else:

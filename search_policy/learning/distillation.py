@@ -18,6 +18,7 @@ from search_policy.learning.config import TrainConfig
 from search_policy.learning.heads.categorical import CategoricalHead
 from search_policy.learning.heads.head import HeadInput
 from search_policy.learning.informed import view_hints, with_hints
+from search_policy.learning.losses import intervention_weights
 from search_policy.learning.networks import Actor, ActorSpec, AgentBatch
 from search_policy.observations import ObsGroups
 
@@ -81,6 +82,7 @@ class DistillationLearner(Learner):
             batch: Decisions.
             weight: Of each, (b,).
         """
+        weight = intervention_weights(weight, batch.intervention, self.config.online.intervention_weight)
         with self.precision():
             informed = self.expert.features(batch.privileged, batch.state)
             loss, _ = self.expert.policy.head.loss(informed, batch.action, weight)
@@ -88,8 +90,10 @@ class DistillationLearner(Learner):
         taught = self._teach(batch)
         with self.precision():
             distance = self._distance(batch.state, taught)
-        take_step(self.actor_optimizer, distance, self.actor)
-        return {"expert_loss": loss.item(), "actor_loss": distance.item()}
+            pixel_loss, pixel_metrics = self.pixels.actor(self.actor, batch)
+        take_step(self.actor_optimizer, distance + pixel_loss, self.actor)
+        self.pixels.follow(self.actor.encoder)
+        return {"expert_loss": loss.item(), "actor_loss": distance.item(), **pixel_metrics}
 
     @torch.no_grad()
     def _teach(self, batch: DecisionBatch) -> Tensor:

@@ -25,17 +25,8 @@ LEARNERS = {
 }
 
 
-class Learner(Protocol):
-    """Trains an actor from batches of decisions; all that decides its next update can be saved and restored."""
-
-    @property
-    def actor(self) -> Actor:
-        """The actor that is exported; its encoder is pretrained before."""
-        ...
-
-    def update(self, batch: DecisionBatch) -> dict[str, float]:
-        """Take one gradient step and return the metrics."""
-        ...
+class Resumable(Protocol):
+    """All that decides what comes next in a run, to be saved and restored."""
 
     def networks(self) -> dict[str, nn.Module]:
         """Return the modules whose weights make up a checkpoint; the actor is `actor`."""
@@ -51,6 +42,19 @@ class Learner(Protocol):
 
     def restore(self, values: dict[str, Any]) -> None:
         """Take over what `values` returned."""
+        ...
+
+
+class Learner(Resumable, Protocol):
+    """Trains an actor from batches of decisions."""
+
+    @property
+    def actor(self) -> Actor:
+        """The actor that is exported; its encoder is pretrained before."""
+        ...
+
+    def update(self, batch: DecisionBatch) -> dict[str, float]:
+        """Take one gradient step and return the metrics."""
         ...
 
 

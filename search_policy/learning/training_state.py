@@ -23,14 +23,15 @@ from torch import Tensor, nn
 
 from robots.errors import CheckpointError
 from search_policy.learning.checkpoint import load_strictly
-from search_policy.learning.learner import Learner
+from search_policy.learning.checkpoint_checks import check_entries
+from search_policy.learning.learner import Resumable
 from search_policy.learning.pretrain import Auxiliary
 
 TENSORS, STATE = "tensors.safetensors", "state.json"
 
 
 @dataclass(slots=True)
-class TrainingState:
+class TrainingState[L: Resumable]:
     """All that a run carries from one update to the next.
 
     Attributes:
@@ -41,7 +42,7 @@ class TrainingState:
         step: Updates done, pretraining included.
     """
 
-    learner: Learner
+    learner: L
     auxiliary: Auxiliary
     auxiliary_optimizer: torch.optim.Optimizer
     sampler: np.random.Generator
@@ -71,10 +72,13 @@ class TrainingState:
         try:
             data, state = (folder / TENSORS).read_bytes(), json.loads((folder / STATE).read_text())
             tensors = parse_tensors(data)
-        except (OSError, json.JSONDecodeError, SafetensorError) as error:
+        except (OSError, ValueError, SafetensorError) as error:
             raise CheckpointError(f"The checkpoint {folder} cannot be read: {error}.") from error
+        if not isinstance(state, dict):
+            raise CheckpointError(f"The checkpoint {folder} cannot be read: {STATE} holds no object.")
         if hashlib.sha256(data).hexdigest() != state.get("sha256"):
             raise CheckpointError(f"The checkpoint {folder} is damaged: its SHA-256 differs from the one in {STATE}.")
+        check_entries(tensors, self._tensors(), state, self._plain(), folder)
         for name, module in self._modules().items():
             load_strictly(module, _under(tensors, f"{name}."), str(folder))
         for name, optimizer in self._optimizers().items():

@@ -72,9 +72,11 @@ class VibLearner(Learner):
             mean, log_std = self.bottleneck(batch.privileged, batch.state)
             code = mean + log_std.exp() * torch.randn_like(mean)
             regression, metrics = self.actor.head.loss(self.actor.features(batch.state, code), batch.action, weight)
+            pixel_loss, pixel_metrics = self.pixels.actor(self.actor, batch)
         told = information(mean, log_std).mean()
-        self._descend(regression + self.config.vib.weight * told)
-        return {"actor_loss": regression.item(), "information_nats": told.item(), **metrics}
+        self._descend(regression + self.config.vib.weight * told + pixel_loss)
+        self.pixels.follow(self.actor.encoder)
+        return {"actor_loss": regression.item(), "information_nats": told.item(), **metrics, **pixel_metrics}
 
     def _descend(self, loss: Tensor) -> None:
         trained = ((self.actor_optimizer, self.actor), (self._bottleneck_optimizer, self.bottleneck))

@@ -11,6 +11,7 @@ from typing import Protocol
 from robots.errors import BatonError
 from search_policy.episodes.rollout import SearchEpisode
 from search_policy.online.stage import Stage
+from search_policy.online.transport import PackedEpisode
 from search_policy.online.worker import ActorFiles, EpisodeWorker
 
 EPISODE_DEADLINE_S = 600.0  # an episode takes seconds; building a worker's world takes up to a minute
@@ -68,7 +69,7 @@ class ProcessEngine:
         waiting = {self._pool.submit(_run, number, dict(actor)): number for number in numbers}
         try:
             for future in as_completed(waiting, timeout=EPISODE_DEADLINE_S * len(numbers)):
-                yield waiting[future], future.result()
+                yield waiting[future], future.result().unpack()
         except (BrokenProcessPool, TimeoutError) as error:
             raise BatonError(f"online: a worker process died or hung ({error}); finished rounds are kept.") from error
         finally:
@@ -87,5 +88,5 @@ def _begin(stage: Stage) -> None:
     _workers.append(EpisodeWorker(stage))
 
 
-def _run(number: int, actor: dict[str, bytes]) -> SearchEpisode:
-    return _workers[0].run(number, actor)
+def _run(number: int, actor: dict[str, bytes]) -> PackedEpisode:
+    return PackedEpisode.of(_workers[0].run(number, actor))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -18,6 +18,10 @@ from search_policy.episodes.rollout import SearchEpisode
 from search_policy.episodes.world import Detect, DetectorFactory, SearchWorld
 from search_policy.motion.viewpoints import View
 from search_policy.observations import AgentState
+from search_policy.skill import Insightful
+
+if TYPE_CHECKING:
+    from search_policy.semantics.insight import Insight
 
 
 class Policy[A](Protocol):
@@ -49,7 +53,16 @@ class Intervention[A](Protocol):
         ...
 
 
-InterventionFactory = Callable[[SearchWorld, Sequence[View]], Intervention[int]]
+InterventionFactory = Callable[[SearchWorld, Sequence[View]], Intervention[Any]]
+
+
+@runtime_checkable
+class Remembering(Protocol):
+    """A policy that remembers what was decided on."""
+
+    def remember(self, state: AgentState) -> None:
+        """Take in a state that somebody else decided on."""
+        ...
 
 
 class Supervised[A]:
@@ -64,6 +77,11 @@ class Supervised[A]:
         self._policy, self._intervention = policy, intervention
         self._observation: Observation | None = None
         self._taken: list[AgentState] = []
+
+    @property
+    def insight(self) -> Insight | None:
+        """What the policy was trained with, see `skill.Insightful`."""
+        return self._policy.insight if isinstance(self._policy, Insightful) else None
 
     def watch(self, detector: DetectorFactory) -> DetectorFactory:
         """Return the same detector; what passes through it is what the watcher sees."""
@@ -98,6 +116,8 @@ class Supervised[A]:
         if isinstance(taken, int) and not (0 <= taken < len(state.mask) and state.mask[taken]):
             raise UsageError(f"intervention: view {taken} is not open; {np.flatnonzero(state.mask).tolist()} are.")
         self._taken.append(state)
+        if isinstance(self._policy, Remembering):
+            self._policy.remember(state)
         return taken
 
     def mark(self, episode: SearchEpisode) -> SearchEpisode:

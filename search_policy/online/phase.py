@@ -7,18 +7,22 @@ are durable, and what is drawn comes from the run's own sampler. So a killed run
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
+from search_policy.episodes.world import DetectorFactory
 from search_policy.learning.aawr import DecisionBatch
 from search_policy.learning.batches import DecisionSource
+from search_policy.learning.config import TrainConfig
 from search_policy.learning.replay import Frames
 from search_policy.online.buffer import draw_rows, extend, join, split_batch
-from search_policy.online.config import OnlineConfig
 from search_policy.online.engines import Engine, engine_of
 from search_policy.online.rounds import Export, Rounds
-from search_policy.online.stage import Stage
+from search_policy.online.sensors import FadingSensors, share_present
+from search_policy.online.stage import Stage, simulated_stage
 
 FOLDER = "online"
 SourceOf = Callable[[Frames], DecisionSource]
@@ -28,26 +32,41 @@ class OnlinePhase:
     """What happens after the offline updates.
 
     Args:
-        config: Rounds, shares, buffer.
-        out: Folder of the run.
+        config: The run.
         stage: Called for what the episodes run in, once there is something to collect.
         engine: Called with that for who runs them.
     """
 
     def __init__(
         self,
-        config: OnlineConfig,
-        out: Path,
+        config: TrainConfig,
         stage: Callable[[], Stage],
         engine: Callable[[Stage], Engine] = engine_of,
     ) -> None:
-        self._config, self._stage, self._make_engine = config, stage, engine
-        self._rounds = Rounds(config, out / FOLDER, self._started)
+        self._run, self._config = config, config.online
+        self._stage, self._make_engine = stage, engine
+        self._rounds = Rounds(config.online, Path(config.out) / FOLDER, self._started)
         self._engine: Engine | None = None
         self._read = 0
         self._frames: Frames | None = None
         self._source: DecisionSource | None = None
         self._figures: dict[str, float] = {}
+
+    @classmethod
+    def simulated(cls, config: TrainConfig, detector: DetectorFactory | None = None) -> OnlinePhase:
+        """Return the phase that collects in the simulation.
+
+        Args:
+            config: The run.
+            detector: See `collect.collect`.
+
+        Raises:
+            UsageError: As `simulated_stage`, when episodes are asked for: before anything is trained.
+        """
+        stage = partial(simulated_stage, config, detector)
+        if config.online.episodes:
+            stage()
+        return cls(config, stage)
 
     @property
     def figures(self) -> dict[str, float]:
@@ -93,7 +112,30 @@ class OnlinePhase:
         new = draw_rows(sampler, len(self._source), second)
         return join(demonstrations.batch(old), self._source.batch(new))
 
-    def close(self) -> None:
+    def sense[S: DecisionSource](self, source: S, frames: Frames, number: int, learned: Callable[[], int]) -> S:
+        """Return the source with the sensors that fade, where the run asks for it.
+
+        Args:
+            source: Of these frames.
+            frames: A data set.
+            number: Of the data set, see `sensors.sensor_draws`.
+            learned: Called for the updates of critic and actor done.
+        """
+        fading = self._config.sensors
+        if fading.fades:
+            source.sensors = FadingSensors(
+                frames,
+                self._run.groups,
+                seed=self._run.seed,
+                source=number,
+                share=lambda: share_present(fading, learned()),
+            )
+        return source
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         """End the workers."""
         if self._engine is not None:
             self._engine.close()

@@ -10,6 +10,7 @@ from robots.errors import BatonError, UsageError
 from search_policy.episodes.rollout import SearchEpisode
 from search_policy.online.engines import EPISODE_DEADLINE_S
 from search_policy.online.stage import Stage
+from search_policy.online.transport import PackedEpisode
 from search_policy.online.worker import ActorFiles, EpisodeWorker
 
 
@@ -46,7 +47,7 @@ class RayEngine:
         try:
             while pool.has_next():
                 number, episode = pool.get_next_unordered(timeout=EPISODE_DEADLINE_S)
-                yield number, episode
+                yield number, episode.unpack()
         except (self._ray.exceptions.RayError, TimeoutError) as error:
             raise BatonError(f"online: a Ray worker failed: {str(error).splitlines()[-1]}") from error
 
@@ -65,8 +66,8 @@ class _RayWorker:
     def __init__(self, stage: Stage) -> None:
         self._worker = EpisodeWorker(stage)
 
-    def run(self, number: int, actor: ActorFiles) -> tuple[int, SearchEpisode]:
-        return number, self._worker.run(number, actor)
+    def run(self, number: int, actor: ActorFiles) -> tuple[int, PackedEpisode]:
+        return number, PackedEpisode.of(self._worker.run(number, actor))
 
 
 def _import_ray() -> Any:  # noqa: ANN401  Ray is an extra without types

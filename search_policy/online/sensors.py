@@ -6,7 +6,7 @@ episodes that have an entry falls from 1 to a floor. An episode has an entry or 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -15,7 +15,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from search_policy.learning.aawr import DecisionBatch
+from search_policy.learning.replay import Frames
+from search_policy.observations import ObsGroups
 from search_policy.online.config import SensorConfig
+
+HINT = "views_with_target"  # the entry that `DecisionBatch.hint` is read from
+DEMONSTRATIONS, ONLINE, HELD_OUT = 0, 1, 2  # numbers of the data sets
 
 
 def share_present(config: SensorConfig, update: int) -> float:
@@ -39,7 +44,7 @@ def sensor_draws(seed: int, source: int, episodes: int, entries: int) -> NDArray
 
     Args:
         seed: Of the run.
-        source: Number of the data set: 0 for demonstrations, 1 for online episodes.
+        source: Number of the data set: `DEMONSTRATIONS`, `ONLINE` or `HELD_OUT`.
         episodes: Rows.
         entries: Privileged entries.
     """
@@ -67,3 +72,34 @@ def hide(batch: DecisionBatch, present: Tensor, widths: Sequence[int], hint: int
         next_privileged=torch.cat([torch.where(columns, batch.next_privileged, 0.0), flags], dim=1),
         hint=seen,
     )
+
+
+class FadingSensors:
+    """Hides entries of one data set's batches.
+
+    Args:
+        frames: The data set.
+        groups: What the critic sees.
+        seed: Of the run.
+        source: Number of the data set, see `sensor_draws`.
+        share: Called for the share of episodes that have an entry now.
+    """
+
+    def __init__(
+        self, frames: Frames, groups: ObsGroups, *, seed: int, source: int, share: Callable[[], float]
+    ) -> None:
+        keys = groups.critic
+        self._widths = [getattr(frames, key).shape[1] for key in keys]
+        self._hint = keys.index(HINT) if HINT in keys else None
+        episodes = int(frames.episode.max(initial=-1)) + 1
+        self._draws = torch.from_numpy(sensor_draws(seed, source, episodes, len(keys)))
+        self._share = share
+
+    def apply(self, batch: DecisionBatch, episode: Tensor) -> DecisionBatch:
+        """Return the batch as the critic may see it now.
+
+        Args:
+            batch: Decisions with all entries.
+            episode: Of each decision, (b,).
+        """
+        return hide(batch, self._draws[episode] < self._share(), self._widths, self._hint)

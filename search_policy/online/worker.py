@@ -6,9 +6,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any
 
 from robots.errors import UsageError
 from search_policy.episodes.collect import Layout
@@ -16,46 +14,13 @@ from search_policy.episodes.rollout import Rollout, SearchEpisode
 from search_policy.episodes.world import SearchWorld
 from search_policy.learning.checkpoint import write_atomically
 from search_policy.motion.viewpoints import candidate_views
-from search_policy.observations import AgentState
 from search_policy.online.interventions import Policy, Supervised
 from search_policy.online.stage import Stage, TargetedWorld
 from search_policy.searchers.choosers import PolicyChooser
-from search_policy.twist.config import TwistConfig
 from search_policy.twist.deploy import TwistSetup, rollout_of
 from search_policy.twist.learned import TwistPolicy
 
-ActorFiles = Mapping[str, bytes]  # an exported actor's folder: file names and contents
-
-
-class Explorer:
-    """Draws views from pi(a | z)^(1 / temperature), normalised.
-
-    Args:
-        policy: The actor.
-        temperature: Above 1 explores more, below 1 less.
-    """
-
-    def __init__(self, policy: PolicyChooser, temperature: float) -> None:
-        self._policy, self._temperature = policy, temperature
-        self._rng = np.random.default_rng(0)
-
-    def reset(self, rng: np.random.Generator) -> None:
-        """Take over the episode's generator."""
-        self._rng = rng
-        self._policy.reset(rng)
-
-    def choose(self, state: AgentState) -> int:
-        """Draw a view."""
-        share = tempered(self._policy.probabilities(state), self._temperature)
-        return int(self._rng.choice(len(share), p=share))
-
-
-def tempered(probabilities: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
-    """Return p^(1 / temperature), normalised, (v,); what was impossible stays so."""
-    largest = probabilities.max()
-    raised = (probabilities / largest) ** (1.0 / temperature)
-    share: NDArray[np.float64] = raised / raised.sum()
-    return share
+ActorFiles = Mapping[str, bytes]  # an exported actor's folder: relative paths and contents
 
 
 class EpisodeWorker:
@@ -70,7 +35,7 @@ class EpisodeWorker:
         self._world = stage.worlds()
         self._views = candidate_views(self._world.region, stage.search.views)
         self._files: ActorFiles = {}
-        self._policy: Policy[int] | TwistPolicy | None = None
+        self._policy: Policy[Any] | None = None
 
     def run(self, number: int, actor: ActorFiles) -> SearchEpisode:
         """Run one episode with that actor.
@@ -82,26 +47,23 @@ class EpisodeWorker:
         Raises:
             CheckpointError: The actor cannot be loaded.
         """
-        policy, layout = self._policy_of(actor), self._set_up(number)
-        if isinstance(policy, TwistPolicy):
-            return replace(self._steered(policy, layout), task=layout.name)
-        watcher = None
-        detector, chooser = self._stage.detector, policy
-        if self._stage.intervention is not None:
-            watcher = Supervised(policy, self._stage.intervention(self._world, self._views))
-            detector, chooser = watcher.watch(detector), watcher
-        search, limits = self._stage.search, self._stage.limits
-        rollout = Rollout.build(self._world, chooser, search, limits, seed=layout.seed, views=self._views)
-        episode = rollout.run(layout.task, layout.seed, detector)
-        episode = episode if watcher is None else watcher.mark(episode)
-        return replace(episode, task=layout.name)
+        policy, layout, stage = self._policy_of(actor), self._set_up(number), self._stage
+        if stage.intervention is None:
+            episode = self._rollout(policy, layout).run(layout.task, layout.seed, stage.detector)
+            return replace(episode, task=layout.name)
+        watched = Supervised(policy, stage.intervention(self._world, self._views))
+        detector = watched.watch(stage.detector)
+        episode = self._rollout(watched, layout).run(layout.task, layout.seed, detector)
+        return replace(watched.mark(episode), task=layout.name)
 
-    def _steered(self, policy: TwistPolicy, layout: Layout) -> SearchEpisode:
+    def _rollout(self, policy: Policy[Any], layout: Layout) -> Rollout:
         stage = self._stage
-        setup = TwistSetup(stage.search, stage.limits, stage.twist or TwistConfig())
-        return rollout_of(self._world, policy, setup, seed=layout.seed).run(layout.task, layout.seed, stage.detector)
+        if stage.twist is not None:
+            setup = TwistSetup(stage.search, stage.limits, stage.twist)
+            return rollout_of(self._world, policy, setup, seed=layout.seed)
+        return Rollout.build(self._world, policy, stage.search, stage.limits, seed=layout.seed, views=self._views)
 
-    def _policy_of(self, actor: ActorFiles) -> Policy[int] | TwistPolicy:
+    def _policy_of(self, actor: ActorFiles) -> Policy[Any]:
         if self._policy is None or actor != self._files:
             self._files, self._policy = dict(actor), _load(actor, self._stage)
         return self._policy
@@ -137,15 +99,18 @@ def look_for(world: SearchWorld, target: str | None) -> None:
 
 
 def read_actor(folder: Path) -> ActorFiles:
-    """Return an exported actor's files."""
-    return {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.suffix != ".part"}
+    """Return an exported actor's files, those in folders inside it, too."""
+    paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
 
 
-def _load(actor: ActorFiles, stage: Stage) -> Policy[int] | TwistPolicy:
+def _load(actor: ActorFiles, stage: Stage) -> Policy[Any]:
+    online = stage.online
     with tempfile.TemporaryDirectory() as folder:
         for name, content in actor.items():
-            write_atomically(Path(folder) / name, content)
+            path = Path(folder) / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, content)
         if stage.twist is not None:
-            return TwistPolicy.load(Path(folder), greedy=not stage.online.sample)
-        policy = PolicyChooser.load(Path(folder), greedy=not stage.online.sample)
-    return Explorer(policy, stage.online.temperature) if stage.online.sample else policy
+            return TwistPolicy.load(Path(folder), greedy=not online.sample)
+        return PolicyChooser.load(Path(folder), greedy=not online.sample, temperature=online.temperature)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from search_policy.memory.seen_map import VIEW_FEATURES
 from search_policy.motion.viewpoints import View
 from search_policy.observations import AgentState
+from search_policy.semantics.features import LIKELY
 
 if TYPE_CHECKING:
     from search_policy.learning.networks import Actor
@@ -160,16 +161,25 @@ class PolicyChooser:
 
     Args:
         actor: Scores the views of an agent state.
-        greedy: Take the best view; otherwise draw from pi(a | z).
+        greedy: Take the best view; otherwise draw from pi(a | z)^(1 / temperature), normalised.
         insight: What the actor was trained with, or None; see `skill.Insightful`.
+        temperature: Above 1 explores more, below 1 less.
         least_gain: Views that would newly show less than this share of the best open view's gain are left out, as
-            long as there is anything new to see. Late decisions are rare in demonstrations: this bounds the tail.
+            long as there is anything new to see; with an insight, views less likely to show the target than this
+            share of the likeliest one. Late decisions are rare in demonstrations: this bounds the tail.
     """
 
     def __init__(
-        self, actor: Actor, *, greedy: bool = True, insight: Insight | None = None, least_gain: float = 0.25
+        self,
+        actor: Actor,
+        *,
+        greedy: bool = True,
+        insight: Insight | None = None,
+        temperature: float = 1.0,
+        least_gain: float = 0.25,
     ) -> None:
         self._actor = actor
+        self._temperature = temperature
         self.insight = insight
         self._greedy = greedy
         self._least_gain = least_gain
@@ -177,7 +187,7 @@ class PolicyChooser:
         self._recollection = actor.recollection()
 
     @classmethod
-    def load(cls, folder: Path, *, greedy: bool = True) -> PolicyChooser:
+    def load(cls, folder: Path, *, greedy: bool = True, temperature: float = 1.0) -> PolicyChooser:
         """Load shipped or trained weights; torch is imported here and limited to one thread.
 
         Raises:
@@ -193,7 +203,7 @@ class PolicyChooser:
         actor = load_actor(folder)
         actor.warm()
         insight = Insight.load(folder / FOLDER) if (folder / FOLDER).is_dir() else None
-        return cls(actor, greedy=greedy, insight=insight)
+        return cls(actor, greedy=greedy, insight=insight, temperature=temperature)
 
     @classmethod
     def shipped(cls) -> PolicyChooser:
@@ -212,15 +222,27 @@ class PolicyChooser:
     def choose(self, state: AgentState) -> int:
         """Return the actor's view, and remember the state for the decisions to come."""
         probabilities = self.probabilities(state)
-        self._actor.remember(state, self._recollection)
+        self.remember(state)
         if self._greedy:
             return int(np.argmax(probabilities))
-        return int(self._rng.choice(len(probabilities), p=probabilities / probabilities.sum()))
+        return int(self._rng.choice(len(probabilities), p=tempered(probabilities, self._temperature)))
+
+    def remember(self, state: AgentState) -> None:
+        """Take in a state that was decided on, here or by somebody else, for the decisions to come."""
+        self._actor.remember(state, self._recollection)
 
     def probabilities(self, state: AgentState) -> NDArray[np.float64]:
         """Return pi(a | z), (v,); zero where the mask is False or too little is new."""
         return self._actor.probabilities(replace(state, mask=self._worthwhile(state)), self._recollection)
 
     def _worthwhile(self, state: AgentState) -> NDArray[np.bool_]:
-        gain = np.where(state.mask, state.views[:, _GAIN] + 0.5 * state.views[:, _SIDE_GAIN], 0.0)
+        new = state.views[:, _GAIN] + 0.5 * state.views[:, _SIDE_GAIN]
+        gain = np.where(state.mask, new if self.insight is None else state.views[:, LIKELY], 0.0)
         return state.mask & (gain >= self._least_gain * gain.max())
+
+
+def tempered(probabilities: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
+    """Return p^(1 / temperature), normalised, (v,); what was impossible stays so."""
+    raised = (probabilities / probabilities.max()) ** (1.0 / temperature)
+    share: NDArray[np.float64] = raised / raised.sum()
+    return share

@@ -118,7 +118,7 @@ def test_privileged_values_do_not_reach_the_actor(config):
     taken = []
     for run in (clean, poisoned):
         torch.manual_seed(3)
-        taken.append([lived.action for _ in range(20) for lived in run._episode(run._choose)])
+        taken.append([lived.action for _ in range(20) for lived in run.episode(run.choose)])
     assert taken[0] == taken[1]
     assert len(set(taken[0])) == 3
 
@@ -126,7 +126,7 @@ def test_privileged_values_do_not_reach_the_actor(config):
 @pytest.mark.parametrize("config", [ppo(), sac()], ids=["ppo", "sac"])
 def test_the_critic_does_see_privileged_values(config):
     run = Run(config, TMaze())
-    batch = run._embedder.experience(next(run._episode(run._choose)))
+    batch = run._embedder.experience(next(run.episode(run.choose)))
     critic = run._learner.value if isinstance(config, PpoConfig) else run._learner.critic
     here = critic(batch.privileged, batch.state)
     assert not torch.equal(here, critic(batch.privileged + 1.0, batch.state))
@@ -136,7 +136,7 @@ def test_the_critic_does_see_privileged_values(config):
 
 def test_a_symmetric_critic_has_no_privileged_input():
     run = Run(sac(critic=()), TMaze())
-    assert run._embedder.experience(next(run._episode(run._choose))).privileged.shape == (1, 0)
+    assert run._embedder.experience(next(run.episode(run.choose))).privileged.shape == (1, 0)
     trained(sac(critic=(), decisions=30), TMaze())
 
 
@@ -144,7 +144,7 @@ def test_a_symmetric_critic_has_no_privileged_input():
 def test_masked_views_are_never_chosen_and_get_no_weight(config):
     run = Run(config, TMaze())
     for _ in range(100):
-        for lived in run._episode(run._choose):  # the maze refuses ways that are not open
+        for lived in run.episode(run.choose):  # the maze refuses ways that are not open
             assert lived.state.mask[lived.action]
     batch = run._embedder.experience(lived)
     assert run.actor.log_probabilities(batch.state).exp()[0, AHEAD] == 0.0
@@ -294,9 +294,9 @@ def test_only_training_layouts_are_lived_in():
     with pytest.raises(UsageError, match="training layout"):
         WorldConfig(seed=100_000)
     run = Run(ppo(world=WorldConfig(seed=99_999)), TMaze())
-    list(run._episode(run._choose))
+    list(run.episode(run.choose))
     with pytest.raises(UsageError, match="99999"):
-        next(run._episode(run._choose))
+        next(run.episode(run.choose))
 
 
 def test_the_sides_are_told_apart():

@@ -14,6 +14,7 @@ from robots.errors import UsageError
 from search_policy.episodes.dataset import frames_of
 from search_policy.episodes.rollout import Rollout, RolloutConfig
 from search_policy.learning.batches import DecisionSource
+from search_policy.learning.losses import intervention_weights
 from search_policy.learning.replay import transitions
 from search_policy.learning.reward import RewardConfig
 from search_policy.motion.viewpoints import candidate_views
@@ -23,9 +24,7 @@ from search_policy.online.config import OnlineConfig, SensorConfig
 from search_policy.online.interventions import OracleTakeover, Supervised
 from search_policy.online.rounds import summary_of
 from search_policy.online.sensors import hide, sensor_draws, share_present
-from search_policy.online.weighting import intervention_weights
-from search_policy.online.worker import tempered
-from search_policy.searchers.choosers import RandomChooser
+from search_policy.searchers.choosers import RandomChooser, tempered
 from search_policy.skill import SearchConfig
 
 

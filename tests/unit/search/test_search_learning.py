@@ -235,7 +235,7 @@ def test_the_rank_diagnostic_rises_with_training(frames):
     for _ in range(200):
         learner.update(source.everything())
     found = rank_correlations(learner, source)
-    assert set(found) == {"advantage_return", "q_return", "value_return"}
+    assert set(found) >= {"advantage_return", "q_return", "value_return"}
     assert found["q_return"] > 0.7
 
 
@@ -253,7 +253,7 @@ def test_training_writes_curves_checkpoints_and_an_actor(frames, tmp_path):
     assert "q_loss" in rows[-1]
     header = (tmp_path / "curves.csv").read_text().splitlines()[0]
     assert header.startswith("step,")
-    assert set(json.loads((tmp_path / "diagnostics.json").read_text())) == {
+    assert set(json.loads((tmp_path / "diagnostics.json").read_text())) >= {
         "advantage_return",
         "q_return",
         "value_return",
