@@ -70,7 +70,7 @@ def run(_command: str, arguments: Sequence[str]) -> int:
     decisions = load_decisions(Path(options.data), options.signals, options.discount)
     total = len(decisions.signals) + (len(decisions.signals) > 1)
     with tqdm(total=total, desc="signals", disable=None, leave=False) as bar:
-        found = audit(decisions, settings, bar.update)
+        found = audit(decisions, settings, bar.update)  # type: ignore[arg-type]
     if options.json:
         console.line(json.dumps(_described(options, decisions, found)))
     else:

@@ -96,7 +96,7 @@ def audit(
         groups[TOGETHER] = list(kept.signals.values())
     found = []
     for name, blocks in groups.items():
-        found.append(_finding(name, blocks, state, kept, fold, settings, rng))
+        found.append(_finding(name, blocks, state, kept, fold, settings, rng))  # type: ignore[arg-type]
         done()
     return corrected(found)
 

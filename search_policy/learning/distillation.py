@@ -102,7 +102,7 @@ class DistillationLearner(Learner):
         with self.precision():
             informed, head = self.expert.features(batch.privileged, batch.state), self.expert.policy.head
             choice = isinstance(head, CategoricalHead)
-            taught = head.log_probabilities(informed) if choice else head.act(informed, greedy=False)
+            taught = head.log_probabilities(informed) if choice else head.act(informed, greedy=False)  # type: ignore[operator]
         self.expert.train()
         return taught
 

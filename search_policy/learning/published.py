@@ -37,7 +37,7 @@ class PublishedEncoder(nn.Module):
         for kernel in KERNELS:
             layers += [nn.Conv2d(channels, CHANNELS, kernel, stride=2), nn.ReLU()]
             channels = CHANNELS
-        self.convolutions = nn.Sequential(*layers).to(memory_format=torch.channels_last)
+        self.convolutions = nn.Sequential(*layers).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.head = nn.Sequential(nn.Linear(CHANNELS * side(IMAGE_PX) ** 2, width), nn.LayerNorm(width), nn.Tanh())
 
     def forward(self, image: Tensor) -> Tensor:

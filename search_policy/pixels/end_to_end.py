@@ -84,7 +84,7 @@ class EndToEndSource(DecisionSource):
         inputs = encoder_inputs(encoder, frames.image, Path(config.pixels.features))
         require_images(encoder, config.pixels)
         self._live = LiveEmbeddings(encoder, inputs, Augmentation(config.pixels), rng)
-        super().__init__(frames, decisions, self._live, config.groups, config.memory.frames)
+        super().__init__(frames, decisions, self._live, config.groups, config.memory.frames)  # type: ignore[arg-type]
 
     def batch(self, rows: NDArray[np.int64]) -> DecisionBatch:
         """Return these decisions, (b,) row numbers."""

@@ -74,11 +74,11 @@ class PixelTerms:
         copies, loss, metrics = batch.copies, 0.0, {}
         if copies is not None and copies.state is not None:
             drac = policy_divergence(actor, batch.state, copies.state)
-            loss, metrics = loss + self._config.drac * drac, {"drac_policy": drac.item()}
+            loss, metrics = loss + self._config.drac * drac, {"drac_policy": drac.item()}  # type: ignore[assignment]
         if copies is not None and copies.keys is not None and self.contrast is not None:
             query = batch.state if copies.state is None else copies.state
             curl = self.contrast.loss(query.embedding, copies.keys)
-            loss, metrics = loss + self._config.curl * curl, {**metrics, "curl_loss": curl.item()}
+            loss, metrics = loss + self._config.curl * curl, {**metrics, "curl_loss": curl.item()}  # type: ignore[assignment]
         return loss, metrics
 
     def critic(self, critic: Critic, batch: DecisionBatch) -> Term:

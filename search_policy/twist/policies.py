@@ -43,5 +43,5 @@ class WanderingPolicy:
 
     def choose(self, state: AgentState) -> NDArray[np.float32]:
         """Draw a chunk, the same twist throughout."""
-        self._mean = self._keep * self._mean + self._rng.normal(0.0, 0.5, len(AXES))
+        self._mean = self._keep * self._mean + self._rng.normal(0.0, 0.5, len(AXES))  # type: ignore[assignment]
         return np.tile(np.clip(self._mean, -1.0, 1.0), (self._horizon, 1)).astype(np.float32)

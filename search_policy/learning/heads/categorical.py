@@ -33,8 +33,8 @@ class CategoricalHead(Head):
         """Return the views' logits, masked ones far below all others, (b, v)."""
         first, *others = self.scorer
         # The shared features enter once per agent state, not once per view: a fifth of the products, the same sums.
-        of_shared, of_views = first.weight.split([z.shared.shape[1], z.views.shape[2]], dim=1)
-        hidden = linear(z.shared, of_shared, first.bias)[:, None] + linear(z.views, of_views)
+        of_shared, of_views = first.weight.split([z.shared.shape[1], z.views.shape[2]], dim=1)  # type: ignore[operator]
+        hidden = linear(z.shared, of_shared, first.bias)[:, None] + linear(z.views, of_views)  # type: ignore[arg-type]
         for layer in others:
             hidden = layer(hidden)
         return torch.where(z.mask, (hidden.squeeze(2) + self.bias(z.shared)).float(), MASKED_LOGIT)
