@@ -19,6 +19,7 @@ from search_policy.learning.losses import intervention_weights
 from search_policy.learning.networks import ActorSpec, AgentBatch
 
 _LOG_STD = (-5.0, 2.0)
+_INITIAL_LOG_STD = -2.0  # as noisy as the prior from the start, a code is given up before the critic knows its worth
 
 
 class Bottleneck(nn.Module):
@@ -32,6 +33,8 @@ class Bottleneck(nn.Module):
         super().__init__()
         width = spec.network.actor
         self.layers = dense(spec.sizes.privileged + spec.token, width, width // 2, 2 * spec.code)
+        with torch.no_grad():
+            self.layers[-1].bias[spec.code :] += _INITIAL_LOG_STD
 
     def forward(self, privileged: Tensor, state: AgentBatch) -> tuple[Tensor, Tensor]:
         """Return mean and log standard deviation, (b, c) each; agent states z get no gradient."""

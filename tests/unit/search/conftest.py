@@ -34,7 +34,6 @@ KNOWN_TO_FAIL = (
     "test_aawr_recall.py::test_a_choice_that_needs_memory",
     "test_aawr_values.py::test_the_learner_finds_the_chains_values",
     "test_aawr_values.py::TestWeights::test_metrics_tell_what_the_weighting_does",
-    "test_baselines_distilled.py::TestVib::test_it_uses_the_code_in_training_and_falls_to_chance",
     "test_pixels_end_to_end.py::test_a_broken_off_run_resumes_exactly",
 )
 
