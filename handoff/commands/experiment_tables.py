@@ -94,10 +94,9 @@ def failure_table(title: str, rows: Sequence[Mapping[str, Any]]) -> Table:
 
 FAILURE_NOTE = (
     "The first columns name each failed search's cause, the first that fits; the last ones count searches that "
-    "showed a behaviour, failed or not. Collisions: a second or more in contact. Staring: a third of the time or "
-    "more with the camera more than 50 degrees up or down. Drift: five seconds without anything new and without the "
-    "target in view. "
-    "Gave up: every view was visited."
+    "showed a behaviour, failed or not. Collisions: a second or more in contact. Staring: a third of the time or more "
+    "with the camera more than 50 degrees up or down. Drift: five seconds without anything new and without the target "
+    "in view. Gave up: every view was visited."
 )
 
 

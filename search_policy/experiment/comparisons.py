@@ -119,13 +119,14 @@ def _success_p(one: Sample, other: Sample) -> float:
 
 
 def sign_flip(differences: NDArray[np.float64]) -> float:
-    """Return the two-sided p value of a sign-flip permutation test of the mean; 1 when every pair is equal."""
-    if not np.any(differences):
+    """Return the two-sided p value of a sign-flip permutation test of the mean; 1 when fewer than two pairs differ."""
+    nonzero = differences[differences != 0.0]
+    if len(nonzero) < 2:
         return 1.0
     from scipy.stats import permutation_test
 
     result = permutation_test(
-        (differences[differences != 0.0],),
+        (nonzero,),
         np.mean,
         permutation_type="samples",
         n_resamples=RESAMPLES,
