@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -10,15 +9,15 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from robots.errors import UsageError
 from search_policy.baselines.config import BaselineConfig, PpoConfig, SacConfig
 from search_policy.baselines.environment import DecisionEnv
 from search_policy.baselines.run import Run
-from search_policy.learning.checkpoint import save_actor, write_atomically
+from search_policy.learning.checkpoint import save_actor
 from search_policy.learning.curves import Curves
+from search_policy.learning.run_claim import claim
 from search_policy.learning.training_state import checkpoints
 
-ACTOR, CHECKPOINTS, CONFIG = "actor", "checkpoints", "config.json"
+ACTOR, CHECKPOINTS = "actor", "checkpoints"
 
 
 def train_baseline(config: PpoConfig | SacConfig, make: Callable[[BaselineConfig], DecisionEnv]) -> Path:
@@ -33,7 +32,7 @@ def train_baseline(config: PpoConfig | SacConfig, make: Callable[[BaselineConfig
     """
     torch.set_num_threads(1)
     out = Path(config.out)
-    _claim(out, config)
+    claim(out, asdict(config))
     env = make(config)
     try:
         run = Run(config, env)
@@ -60,13 +59,3 @@ def _iterate(run: Run, config: PpoConfig | SacConfig, out: Path) -> None:
             if run.iterations % config.checkpoint_every == 0 or run.decisions >= config.decisions:
                 run.state.save(out / CHECKPOINTS, config.keep)
     curves.close()
-
-
-def _claim(out: Path, config: PpoConfig | SacConfig) -> None:
-    """Write the run's configuration, or check that the folder is this run's."""
-    described = json.loads(json.dumps(asdict(config)))
-    path = out / CONFIG
-    if path.is_file() and json.loads(path.read_text()) != described:
-        raise UsageError(f"{out} holds a run with another configuration; choose another --out or delete the folder.")
-    out.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, (json.dumps(described, indent=2) + "\n").encode())

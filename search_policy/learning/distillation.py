@@ -101,8 +101,10 @@ class DistillationLearner(Learner):
         self.expert.eval()
         with self.precision():
             informed, head = self.expert.features(batch.privileged, batch.state), self.expert.policy.head
-            choice = isinstance(head, CategoricalHead)
-            taught = head.log_probabilities(informed) if choice else head.act(informed, greedy=False)  # type: ignore[operator]
+            if isinstance(head, CategoricalHead):
+                taught = head.log_probabilities(informed)
+            else:
+                taught = head.act(informed, greedy=False)
         self.expert.train()
         return taught
 
