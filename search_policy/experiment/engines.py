@@ -85,7 +85,7 @@ def _on_ray(work: Work, config: ExperimentConfig, todo: Sequence[Cell]) -> Itera
         raise UsageError("experiment: engine ray needs the extra `ray`: pip install 'baton[ray]'.") from error
     started = not ray.is_initialized()
     if started:
-        place = {"address": config.address} if config.address else {"num_cpus": config.workers}
+        place = {"address": config.address} if config.address else {"address": "local", "num_cpus": config.workers}
         ray.init(**place, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     try:
         # Ray reuses its worker processes, so compiled worlds and loaded demonstrations stay here too.

@@ -40,5 +40,5 @@ def test_a_cell_that_fails_ends_the_run_with_its_own_sentence(tmp_path):
 
 def test_a_worker_that_dies_is_told_with_what_to_do(tmp_path):
     experiment = config(tmp_path, methods=("bc", "distillation"))
-    with pytest.raises(BatonError, match="A worker process died.*run the same command again"):
+    with pytest.raises(BatonError, match=r"A worker process died.*run the same command again"):
         list(run_cells(work, experiment, cells(experiment)))
