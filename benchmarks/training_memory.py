@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import multiprocessing
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 MIB = 1 << 20
 
 
 def in_fresh_process(measure: Callable[..., float], *given: int) -> float:
-    """Return what `measure` finds in a process of its own, into which nothing was loaded before."""
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(measure, *given).result(timeout=3600)
+    """Return what a function of this module finds in a process of its own, into which nothing was loaded before."""
+    code = f"from {__name__} import {measure.__name__} as measure; print(measure(*{given}))"
+    run = subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.PIPE, text=True, timeout=3600)
+    return float(run.stdout)
 
 
 def buffer_mib(episodes: int, decisions: int) -> float:

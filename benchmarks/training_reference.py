@@ -67,9 +67,11 @@ class Buffer:
 
     Args:
         capacity: Number of transitions; all are filled with noise.
+        batch: Transitions per sample.
     """
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int, batch: int = BATCH) -> None:
+        self._batch = batch
         generator = torch.Generator().manual_seed(0)
         shape = (capacity, 3, 84, 84)
         self.image = torch.randint(256, shape, dtype=torch.uint8, generator=generator)
@@ -84,7 +86,7 @@ class Buffer:
         """Draw a batch by priority."""
         probability = self.priority**PRIORITY_EXPONENT
         probability /= probability.sum()
-        rows = torch.from_numpy(np.random.choice(len(probability), BATCH, p=probability.numpy(), replace=False))  # noqa: NPY002
+        rows = torch.from_numpy(np.random.choice(len(probability), self._batch, p=probability.numpy(), replace=False))  # noqa: NPY002
         return Sample(
             shifted(self.image[rows].float()),
             shifted(self.next_image[rows].float()),
@@ -97,7 +99,7 @@ class Buffer:
 
     def nbytes(self) -> int:
         """Return the bytes that the transitions take."""
-        return sum(value.numel() * value.element_size() for value in vars(self).values())
+        return sum(value.numel() * value.element_size() for value in vars(self).values() if isinstance(value, Tensor))
 
 
 def shifted(image: Tensor) -> Tensor:
@@ -133,11 +135,12 @@ class Reconstruction:
 
     Args:
         capacity: Transitions in the buffer.
+        batch: Transitions per update.
     """
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int, batch: int = BATCH) -> None:
         torch.manual_seed(0)
-        self.buffer = Buffer(capacity)
+        self.buffer = Buffer(capacity, batch)
         self.networks = Networks()
         self.target = copy.deepcopy(self.networks)
         self.optimizer = torch.optim.Adam(self.networks.parameters(), lr=1e-4)

@@ -10,14 +10,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from search_policy.learning.precision import scaled
 from search_policy.observations import IMAGE_PX
 
 CHANNELS = 32
 KERNELS = (7, 5, 3, 3)
 CRITICS, CRITIC_WIDTH = 5, 512
 # Images convolved at a time. The first feature maps of 256 images take 50 MB, which the C library fetches from the
-# kernel anew in every update; those of 32 stay in its heap and in the processor's cache.
-PART = 32
+# kernel anew in every update; those of 16 stay in its heap and in the processor's cache.
+PART = 16
 
 
 class PublishedEncoder(nn.Module):
@@ -46,8 +47,7 @@ class PublishedEncoder(nn.Module):
         return features
 
     def _features(self, image: Tensor) -> Tensor:
-        scaled = image.permute(0, 3, 1, 2).to(torch.float32, copy=True).div_(255.0).sub_(0.5)
-        features: Tensor = self.convolutions(scaled).flatten(1)
+        features: Tensor = self.convolutions(scaled(image)).flatten(1)
         return features
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from robots.errors import UsageError
+from search_policy.learning.precision import scaled
 from search_policy.learning.published import PublishedEncoder
 from search_policy.observations import IMAGE_PX
 from search_policy.pixels.backbones import PREFIX, FrozenBackbone, find_backbone, locate_backbone
@@ -53,8 +54,7 @@ class ImageEncoder(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Embed images."""
-        scaled = image.permute(0, 3, 1, 2).to(torch.float32, copy=True).div_(255.0).sub_(0.5)
-        features: Tensor = self.head(self.convolutions(scaled).flatten(1))
+        features: Tensor = self.head(self.convolutions(scaled(image)).flatten(1))
         return features
 
 

@@ -13,6 +13,7 @@ from benchmarks.training_work import Work
 from search_policy.learning.dropout import ByteDropout
 from search_policy.learning.heads.categorical import MASKED_LOGIT, CategoricalHead
 from search_policy.learning.heads.head import HeadInput
+from search_policy.learning.precision import autocast, scaled
 from search_policy.learning.published import PublishedEncoder
 from search_policy.pixels.augmentation import random_shift
 
@@ -105,3 +106,32 @@ def test_views_are_scored_as_if_the_shared_features_were_copied_to_each():
     copied = torch.cat([z.shared[:, None].expand(-1, 5, -1), z.views], dim=2)
     expected = torch.where(z.mask, head.scorer(copied).squeeze(2) + head.bias(z.shared), MASKED_LOGIT)
     assert torch.allclose(head.logits(z), expected, atol=1e-5)
+
+
+def test_scaled_images_are_the_plain_formula_and_leave_their_source_alone():
+    image = torch.randint(256, (2, 5, 7, 3), dtype=torch.uint8)
+    kept = image.clone()
+    assert torch.equal(scaled(image), image.permute(0, 3, 1, 2).float() / 255.0 - 0.5)
+    floats = image.float()
+    scaled(floats)
+    assert torch.equal(floats, kept.float())
+    with autocast("bf16"):
+        low = scaled(image)
+    assert low.dtype == torch.bfloat16
+    assert (low.float() - scaled(image)).abs().max().item() < 0.5 / 255.0
+
+
+def test_frames_after_the_decisions_carry_no_gradient():
+    work = Work("ours", "fp32", noise_frames(2, 3), batch=4)
+    batch = work.sample()
+    assert batch.state.embedding.requires_grad
+    assert not batch.next_state.embedding.requires_grad
+
+
+def test_the_target_critic_is_asked_once_for_the_taken_actions(monkeypatch):
+    work = Work("cached", "fp32", noise_frames(2, 3), batch=4)
+    target, asked = work.learner.target, []
+    answer = target.q_values
+    monkeypatch.setattr(target, "q_values", lambda *words: asked.append(1) or answer(*words))
+    work.update()
+    assert len(asked) == 1
