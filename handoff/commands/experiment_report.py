@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from handoff.commands.experiment_claims import claims, undecided
 from handoff.commands.experiment_plots import MEASURES, TRAINING, color_of, learning_curve, training_curve
 from handoff.commands.experiment_tables import (
     Table,
@@ -54,7 +55,7 @@ def write_report(config: ExperimentConfig, results: Sequence[CellResult]) -> lis
         _write(folder / name, render(TEMPLATES[name], summary, str(folder)))
     return [
         f"cells   {summary['finished']} of {summary['planned']} finished",
-        *(f"claim   {text}" for text in claims(summary)),
+        *(f"claim   {text}" for text in claims(summary["comparisons"])),
         f"report  {folder / HTML}",
     ]
 
@@ -64,18 +65,14 @@ def render(template: str, summary: dict[str, Any], folder: str) -> str:
     return fill(
         template,
         summary=summary,
-        claims=claims(summary),
+        claims=claims(summary["comparisons"]),
+        undecided=undecided(summary["comparisons"]),
         sections=sections(summary),
         pairs=comparison_table("Planned comparisons", summary["comparisons"]),
         color_of=color_of,
         folder=folder,
         machine={"machine": machine(), "versions": versions(), "git": git()},
     )
-
-
-def claims(summary: dict[str, Any]) -> list[str]:
-    """Return the differences that the data carry, a sentence each."""
-    return [f"{item['text']}: {text}" for item in summary["comparisons"] for text in item["claims"]]
 
 
 def sections(summary: dict[str, Any]) -> list[Section]:

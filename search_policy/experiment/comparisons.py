@@ -58,20 +58,18 @@ class Comparison:
     steps: Measure
     success: Measure
 
-    def claims(self) -> list[str]:
-        """Return one sentence per difference that the data carry."""
-        found = []
+    def findings(self) -> dict[str, str]:
+        """Return what the data carry, in words, by measure: `steps` or `success`."""
+        found = {}
         if self.steps.carries:
-            word = "fewer" if self.steps.difference < 0 else "more"
-            found.append(f"{self.first} needs {word} steps than {self.second}: {_text(self.steps, 1.0)}")
+            found["steps"] = f"needs {'fewer' if self.steps.difference < 0 else 'more'} steps than"
         if self.success.carries:
-            word = "more" if self.success.difference > 0 else "less"
-            found.append(f"{self.first} finds the target {word} often than {self.second}: {_text(self.success, 100.0)}")
+            found["success"] = f"finds the target {'more' if self.success.difference > 0 else 'less'} often than"
         return found
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain values, the claims among them."""
-        return {**asdict(self), "claims": self.claims()}
+        """Return plain values, the findings among them."""
+        return {**asdict(self), "findings": self.findings()}
 
 
 def compare(first: tuple[str, Sample], second: tuple[str, Sample]) -> Comparison:
@@ -134,9 +132,3 @@ def sign_flip(differences: NDArray[np.float64]) -> float:
         axis=0,
     )
     return float(result.pvalue)
-
-
-def _text(measure: Measure, scale: float) -> str:
-    low, high = (scale * value for value in measure.ci95)
-    unit = "control steps" if scale == 1.0 else "points"
-    return f"{scale * measure.difference:+.1f} [{low:+.1f}, {high:+.1f}] {unit} (p = {measure.p_holm:.2g}, Holm)."
