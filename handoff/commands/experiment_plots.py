@@ -21,13 +21,14 @@ COLORS = {
     "sweep": "#7c8796",
     "oracle": "#b0483a",
 }
+DASHES = {"coverage": (0, (6, 2)), "random": (0, (1, 2)), "sweep": (0, (4, 2, 1, 2)), "oracle": "-"}
 _OTHER = "#888888"
 _SIZE_IN = (6.4, 3.4)
-MEASURES = {"success": (100.0, "found [% of searches]"), "steps": (1.0, "control steps, a failure counts as the limit")}
+MEASURES = {"success": (100.0, "found [%]"), "steps": (1.0, "control steps")}
 TRAINING = {
     "actor_loss": "actor's loss",
     "q_loss": "critic's loss",
-    "sample_size": "effective sample size of the weights, as a share",
+    "sample_size": "effective share of a batch",
     "information_nats": "information through the bottleneck [nats]",
 }
 
@@ -96,4 +97,4 @@ def _band(axes: Axes, method: str, rows: Sequence[Mapping[str, Any]], measure: s
 
 
 def _level(axes: Axes, method: str, value: float) -> None:
-    axes.axhline(value, color=color_of(method), lw=1.4, ls=(0, (4, 3)), label=method)
+    axes.axhline(value, color=color_of(method), lw=1.4, ls=DASHES.get(method, "--"), label=method)

@@ -16,6 +16,7 @@ from search_policy.learning.checkpoint import save_actor
 from search_policy.learning.curves import Curves
 from search_policy.learning.run_claim import claim
 from search_policy.learning.training_state import checkpoints
+from search_policy.semantics.storage import carry_insight
 
 ACTOR, CHECKPOINTS = "actor", "checkpoints"
 
@@ -43,6 +44,7 @@ def train_baseline(config: PpoConfig | SacConfig, make: Callable[[BaselineConfig
     finally:
         env.close()
     run.actor.eval()
+    carry_insight(config.search.insight, out / ACTOR)
     training = {"method": config.method, "seed": config.seed, "decisions": run.decisions, "episodes": run.episodes}
     save_actor(run.actor, out / ACTOR, {**training, "discount": config.discount, "tasks": list(config.world.tasks)})
     return out / ACTOR

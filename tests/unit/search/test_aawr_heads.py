@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from aawr_fixtures import CHUNK, HEADS, MEMORIES, config_of, learner_of, some_frames, source_of
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from robots.errors import UsageError
@@ -23,7 +23,7 @@ EVERYTHING = [(head, memory) for head in HEADS for memory in MEMORIES]
 
 def head_of(kind, config=None):
     torch.manual_seed(0)
-    config = config or HeadConfig(components=3, flow_width=32, flow_steps=5)
+    config = config or HeadConfig(components=3, flow_width=64, flow_steps=5)
     if kind == "flow":
         return FlowHead(4, CHUNK, config)
     return MixtureHead(4, CHUNK, config.components if kind == "mixture" else 1, config)
@@ -33,13 +33,18 @@ def states(count):
     return HeadInput(torch.ones(count, 4), torch.zeros(count, 1, 1), torch.ones(count, 1, dtype=torch.bool))
 
 
+@torch.no_grad()
+def acted(head, count, *, greedy):
+    return head.act(states(count), greedy=greedy, generator=torch.Generator().manual_seed(0))
+
+
 def two_ways(count=64):
     """Half of the demonstrations go left (-0.7), half go right (+0.7), in the same state."""
     return torch.where(torch.arange(count) % 2 == 0, -0.7, 0.7)[:, None, None].expand(-1, *CHUNK).clone()
 
 
-def fit(head, action, weight, updates=250):
-    optimizer = torch.optim.Adam(head.parameters(), lr=1e-2)
+def fit(head, action, weight, updates=150, rate=1e-2):
+    optimizer = torch.optim.Adam(head.parameters(), lr=rate)
     for _ in range(updates):
         loss, _ = head.loss(states(len(action)), action, weight)
         optimizer.zero_grad()
@@ -50,29 +55,30 @@ def fit(head, action, weight, updates=250):
 
 @pytest.fixture(scope="module", params=["mixture", "flow"])
 def two_sided(request):
-    return fit(head_of(request.param), two_ways(), torch.ones(64), 400)
+    updates, rate = (800, 3e-3) if request.param == "flow" else (300, 1e-2)
+    return fit(head_of(request.param), two_ways(), torch.ones(64), updates, rate)
 
 
 class TestTwoWays:
     def test_a_head_of_many_modes_picks_one(self, two_sided):
         """A single Gaussian answers "look left or right" by looking between."""
-        greedy = two_sided.act(states(1), greedy=True)
+        greedy = acted(two_sided, 1, greedy=True)
         assert greedy.abs().mean() > 0.45
-        drawn = two_sided.act(states(200), greedy=False).mean(dim=(1, 2))
+        drawn = acted(two_sided, 200, greedy=False).mean(dim=(1, 2))
         assert (drawn.abs() > 0.3).float().mean() > 0.8
         assert 0.2 < (drawn > 0).float().mean() < 0.8
 
     def test_one_gaussian_averages_and_knows_how_unsure_it_is(self):
         head = fit(head_of("gaussian"), two_ways(), torch.ones(64))
-        assert head.act(states(1), greedy=True).abs().mean() < 0.1
-        assert head.parameters_of(states(1))[2].exp().mean() == pytest.approx(0.7, abs=0.05)
+        assert acted(head, 1, greedy=True).abs().mean() < 0.1
+        assert head.parameters_of(states(1))[2].exp().mean().item() == pytest.approx(0.7, abs=0.05)
 
 
 @pytest.mark.parametrize("kind", CHUNKED)
 def test_the_weight_decides_which_way_is_learned(kind):
     action = two_ways(32)
-    head = fit(head_of(kind), action, (action[:, 0, 0] > 0).float(), 200)
-    assert head.act(states(1), greedy=True).mean() == pytest.approx(0.7, abs=0.15)
+    head = fit(head_of(kind), action, (action[:, 0, 0] > 0).float())
+    assert acted(head, 1, greedy=True).mean().item() == pytest.approx(0.7, abs=0.15)
 
 
 @pytest.mark.parametrize("deviation", ["state", "free"])
@@ -161,6 +167,7 @@ def test_cloning_gets_closer_to_the_demonstrations(kind):
     assert np.mean(losses[-5:]) < np.mean(losses[:5])
 
 
+@settings(deadline=None)
 @given(st.integers(1, 9), st.integers(1, 5))
 def test_a_chunk_cut_short_goes_on_with_its_last_twist(steps, horizon):
     action = np.arange(horizon * 5, dtype=np.float32).reshape(1, horizon, 5)

@@ -50,7 +50,7 @@ def test_the_learner_finds_the_chains_values(order):
     config = config_of(critic=(), reward=RewardConfig(step=STEP), **settings)
     frames = chain(order)
     learner, batch = learner_of(frames, config), source_of(frames, config).everything()
-    for _ in range(250):
+    for _ in range(350):
         learner.update_critic(batch)
     q = learner.critic.q_values(batch.privileged, batch.state, batch.action, batch.hint)
     expected = torch.tensor([exact()[int(i)] for i in batch.state.memory[:, :8].argmax(dim=1)])
@@ -166,6 +166,9 @@ class TestWeights:
         frames = some_frames()
         config = config_of(weighting=weighting, weight_clip=1.5)
         learner = learner_of(frames, config)
+        with torch.no_grad():
+            batch = source_of(frames, config).everything()
+            learner.target.value_head.bias += learner.advantage(batch, learner.target_q(batch)).median()
         metrics = learner.update(source_of(frames, config).everything())
         assert {"entropy", "sample_size", "advantage_scale", "q_loss", "value_loss", "actor_loss"} <= set(metrics)
         assert 0.0 < metrics["sample_size"] <= 1.0
