@@ -121,9 +121,18 @@ def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 
 def _load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Restore the moments; the groups with their learning rates come from the configuration."""
+    """Restore the moments, each laid out in memory as its parameter: fused steps go through both side by side.
+
+    The groups with their learning rates come from the configuration.
+    """
+    parameters = [value for group in optimizer.param_groups for value in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for name, value in tensors.items():
         index, key = name.split(".", 1)
-        state.setdefault(int(index), {})[key] = value
+        parameter = parameters[int(index)]
+        as_stored = value.shape != parameter.shape
+        moment = (
+            value if as_stored else torch.empty_like(parameter, dtype=value.dtype, requires_grad=False).copy_(value)
+        )
+        state.setdefault(int(index), {})[key] = moment
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})

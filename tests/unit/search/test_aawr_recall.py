@@ -132,13 +132,13 @@ def success_in_the_maze(actor):
 @pytest.mark.parametrize("memory", MEMORIES)
 def test_a_choice_that_needs_memory(memory, method):
     """Without memory the second frame looks the same in both mazes: half of the choices are wrong by construction."""
-    config = config_of(memory=memory, method=method, learning_rate=1e-2, target_update_rate=0.2)
+    config = config_of(memory=memory, method=method, learning_rate=3e-3, target_update_rate=0.2)
     frames = demonstrations(60)
     learner = learner_of(frames, config)
     with torch.no_grad():
         embedding = learner.actor.encoder(torch.zeros(1, 84, 84, 3, dtype=torch.uint8)).expand(len(frames), -1)
     batch = source_of(frames, config, embedding).everything()
-    for _ in range(80):
+    for _ in range(240):
         learner.update(batch)
     success = success_in_the_maze(learner.actor)
     if memory == "none":
