@@ -137,10 +137,14 @@ class Learner:
         return metrics | self.update_actor(batch, weight) | self._weight_metrics(advantage, weight)
 
     def weigh(self, advantage: Tensor, scale: float) -> Tensor:
-        """Return each decision's weight in the actor's loss, (b,)."""
+        """Return each decision's weight in the actor's loss, (b,).
+
+        A constant added to A cancels in the normalised weights but not in their clip: V, trained with units dropped,
+        may lie off Q by more than A's spread, and every weight would be clipped. So A is centred.
+        """
         if self.config.weighting == "indicator":
             return indicator_weights(advantage)
-        return advantage_weights(advantage, scale, self.config.beta, self.config.weight_clip)
+        return advantage_weights(_centred(advantage), scale, self.config.beta, self.config.weight_clip)
 
     @torch.no_grad()
     def target_q(self, batch: DecisionBatch) -> Tensor:
@@ -216,8 +220,12 @@ class Learner:
         metrics = {"advantage_scale": scale, "sample_size": float(effective_sample_size(weight))}
         if config.weighting == "exp":
             limit = config.beta * scale * math.log(config.weight_clip)
-            metrics["clipped"] = float((advantage >= limit).float().mean())
+            metrics["clipped"] = float((_centred(advantage) >= limit).float().mean())
         return metrics
+
+
+def _centred(advantage: Tensor) -> Tensor:
+    return advantage - advantage.mean()
 
 
 def take_step(optimizer: torch.optim.Optimizer, loss: Tensor, module: nn.Module) -> None:
