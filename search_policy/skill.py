@@ -49,7 +49,7 @@ class SearchConfig:
     dwell_steps: int = 2
     # How often every view may be visited before the search is exhausted
     passes: int = 2
-    # Folder of a reader and a belief whose map and view features the agent state includes; empty for neither
+    # Folder of a reader and a belief whose view features the agent state includes; empty for neither
     insight: str = ""
 
     def __post_init__(self) -> None:
@@ -202,14 +202,13 @@ class SearchSkill:
     def state(self, observation: Observation) -> AgentState:
         """Return the agent state that a chooser would see now."""
         position = observation.camera_to_world[self._camera][:3, 3]
-        seen_map, views = self.seen_map.channels(), self.seen_map.view_features(position, self._visits)
+        views = self.seen_map.view_features(position, self._visits)
         if self._insight is not None:
-            seen_map = np.concatenate([seen_map, self._insight.channels()])
             views = np.concatenate([views, self._insight.view_features()], axis=1)
         return AgentState(
             image=downsample(observation.images[self._camera]),
             proprioception=proprioception(observation, self._region, self._camera),
-            seen_map=seen_map,
+            seen_map=self.seen_map.channels(),
             views=views,
             mask=self._open & (self._visits <= self._rounds()),
         )

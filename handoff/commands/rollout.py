@@ -256,7 +256,7 @@ def _on_ray(options: RolloutOptions, batches: Sequence[tuple[int, ...]]) -> Iter
         raise UsageError("The ray engine needs Ray: pip install 'baton[ray]', or use --engine process.") from error
     started = not ray.is_initialized()
     if started:
-        ray.init(num_cpus=options.workers, include_dashboard=False, log_to_driver=False)
+        ray.init(address="local", num_cpus=options.workers, include_dashboard=False, log_to_driver=False)
     try:
         remote: Callable[..., Any] = ray.remote(num_cpus=1, max_retries=0)(run_batch).remote
         waiting = [remote(options, batch) for batch in batches]

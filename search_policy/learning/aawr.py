@@ -40,6 +40,7 @@ class DecisionBatch:
         terminated: (b,).
         return_to_go: (b,).
         intervention: 1.0 where a person took the decision, (b,).
+        hints: Whether each view shows the target, (b, v); zero for a symmetric critic, None for chunks.
         copies: Other looks at the current images, for DrAC and CURL while the encoder learns; None without them.
     """
 
@@ -54,6 +55,7 @@ class DecisionBatch:
     terminated: Tensor
     return_to_go: Tensor
     intervention: Tensor
+    hints: Tensor | None = None
     copies: Copies | None = None
 
 
@@ -144,7 +146,7 @@ class Learner:
         """
         if self.config.weighting == "indicator":
             return indicator_weights(advantage)
-        return advantage_weights(_centred(advantage), scale, self.config.beta, self.config.weight_clip)
+        return advantage_weights(centred(advantage), scale, self.config.beta, self.config.weight_clip)
 
     @torch.no_grad()
     def target_q(self, batch: DecisionBatch) -> Tensor:
@@ -220,11 +222,12 @@ class Learner:
         metrics = {"advantage_scale": scale, "sample_size": float(effective_sample_size(weight))}
         if config.weighting == "exp":
             limit = config.beta * scale * math.log(config.weight_clip)
-            metrics["clipped"] = float((_centred(advantage) >= limit).float().mean())
+            metrics["clipped"] = float((centred(advantage) >= limit).float().mean())
         return metrics
 
 
-def _centred(advantage: Tensor) -> Tensor:
+def centred(advantage: Tensor) -> Tensor:
+    """Return A less its mean over the batch, (b,)."""
     return advantage - advantage.mean()
 
 

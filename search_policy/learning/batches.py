@@ -44,10 +44,11 @@ class DecisionSource:
         self._action, self._duration = torch.tensor(executed(frames.action, frames.steps)), torch.tensor(frames.steps)
         self._terminated = torch.tensor(frames.terminated.astype(np.float32))
         self._intervention = torch.tensor(frames.intervention.astype(np.float32))
-        self._hint = torch.zeros(len(frames))
+        self._hint, self._hints = torch.zeros(len(frames)), torch.zeros(frames.views_with_target.shape)
         if "views_with_target" in groups.critic and frames.action.ndim == 1:
             taken = np.clip(frames.action, 0, None)
-            self._hint = torch.tensor(frames.views_with_target[np.arange(len(frames)), taken])
+            self._hints = torch.tensor(frames.views_with_target)
+            self._hint = self._hints[torch.arange(len(frames)), torch.tensor(taken)]
         self._index, self._next = torch.tensor(decisions.index), torch.tensor(decisions.next_index)
         self._reward, self._return = torch.tensor(decisions.reward), torch.tensor(decisions.return_to_go)
         self._episode = torch.tensor(frames.episode)
@@ -79,6 +80,7 @@ class DecisionSource:
             terminated=self._terminated[index],
             return_to_go=self._return[chosen],
             intervention=self._intervention[index],
+            hints=self._hints[index],
         )
         return batch if self.sensors is None else self.sensors.apply(batch, self._episode[index])
 

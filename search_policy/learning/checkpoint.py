@@ -15,7 +15,7 @@ from safetensors.torch import load as parse_tensors
 from safetensors.torch import save as dump_tensors
 
 from robots.errors import CheckpointError
-from search_policy.learning.config import NetworkConfig
+from search_policy.learning.config import READS, NetworkConfig
 from search_policy.learning.heads.config import CATEGORICAL, HeadConfig
 from search_policy.learning.networks import Actor, ActorSpec, InputSizes
 from search_policy.learning.recall.config import MemoryConfig
@@ -119,9 +119,10 @@ def _spec(described: dict[str, Any]) -> ActorSpec:
     sizes = described["sizes"]
     channels, shelves, columns = sizes["seen_map"]
     steps, entries = sizes.get("chunk", (0, 0))
+    network = described["network"]
     return ActorSpec(
         InputSizes(**{**sizes, "seen_map": (channels, shelves, columns), "chunk": (steps, entries)}),
-        NetworkConfig(**described["network"]),
+        NetworkConfig(**{**network, "reads": tuple(network.get("reads", READS))}),
         described.get("head", CATEGORICAL),
         HeadConfig(**described.get("policy", {})),
         MemoryConfig(**described.get("recall", {})),

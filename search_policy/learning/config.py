@@ -23,7 +23,12 @@ METHODS = {
 }
 PRIVILEGED_METHODS = ("aawr", "distillation", "vib")
 WEIGHTINGS = {"exp": "exp(A / beta), clipped", "indicator": "1 where A > 0: filtered cloning"}
+CHOICES = {
+    "taken": "the demonstrated choices, as they were drawn",
+    "open": "every open view, as if a demonstrator had been as likely to take any of them",
+}
 PRECISIONS = {"fp32": "single precision", "bf16": "bfloat16 autocast, weights and losses in single precision"}
+READS = ("image", "proprioception", "seen_map")
 VIEWPOINT, TWIST = "viewpoint", "twist"
 ACTION_SPACES = {
     VIEWPOINT: "choose among candidate views; a mover and a servo drive",
@@ -42,6 +47,8 @@ class NetworkConfig:
     encoder: str = "compact"
     # Width of the image embedding
     embedding: int = 32
+    # What the actor's trunk reads beside the candidate views' features: image, proprioception, seen_map
+    reads: tuple[str, ...] = READS
     # Width of the actor's layers
     actor: int = 128
     # Width of the critics' layers
@@ -56,6 +63,9 @@ class NetworkConfig:
     def __post_init__(self) -> None:
         if min(self.embedding, self.actor, self.critic, self.critics) < 1 or not 0.0 <= self.dropout < 1.0:
             raise UsageError("network: widths and critics must be at least 1, and dropout lie in [0, 1).")
+        for name in self.reads:
+            if name not in READS:
+                raise UsageError.unknown("actor input", name, READS)
         if self.precision not in PRECISIONS:
             raise UsageError.unknown("precision", self.precision, PRECISIONS)
 
@@ -137,6 +147,8 @@ class TrainConfig:
     head: str = CATEGORICAL
     # Weight of a decision: exp (of its advantage) or indicator (advantage > 0)
     weighting: str = "exp"
+    # Whose weights the actor's loss takes: those of the taken views or chunks, or of every open view
+    choices: str = "taken"
     # Folder of the demonstrations; collected there first when it is missing
     data: str = "runs/search/demonstrations"
     # Folder of the run: curves, checkpoints, exported actor
@@ -232,5 +244,11 @@ class TrainConfig:
         if (self.head == CATEGORICAL) != (self.action_space == VIEWPOINT):
             fitting = " or ".join(n for n in HEADS if (n == CATEGORICAL) == (self.action_space == VIEWPOINT))
             raise UsageError(f"training: the action space {self.action_space} needs head {fitting}, not {self.head}.")
+        if self.choices not in CHOICES:
+            raise UsageError.unknown("choices", self.choices, CHOICES)
+        if self.choices == "open" and (self.action_space != VIEWPOINT or self.method not in ("aawr", "awr")):
+            raise UsageError(
+                "training: choices open goes with the action space viewpoint and the methods aawr and awr."
+            )
         if self.weighting not in WEIGHTINGS:
             raise UsageError.unknown("weighting", self.weighting, WEIGHTINGS)

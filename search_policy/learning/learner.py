@@ -20,6 +20,7 @@ LEARNERS = {
     "aawr": ("search_policy.learning.aawr", "Learner"),
     "awr": ("search_policy.learning.aawr", "Learner"),
     "bc": ("search_policy.learning.aawr", "Learner"),
+    "open": ("search_policy.learning.open_choices", "OpenChoiceLearner"),
     "distillation": ("search_policy.learning.distillation", "DistillationLearner"),
     "vib": ("search_policy.learning.vib", "VibLearner"),
 }
@@ -70,6 +71,6 @@ def build_learner(config: TrainConfig, spec: ActorSpec) -> Learner:
     """
     if config.method not in LEARNERS:
         raise UsageError.unknown("method", config.method, METHODS)
-    module, name = LEARNERS[config.method]
+    module, name = LEARNERS[config.method if config.choices == "taken" else "open"]
     learner: Learner = getattr(import_module(module), name)(config, spec)
     return learner

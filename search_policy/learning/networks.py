@@ -115,12 +115,15 @@ class Actor(nn.Module):
     It has no input for anything privileged.
     """
 
+    _read: Tensor
+
     def __init__(self, spec: ActorSpec) -> None:
         super().__init__()
         self.spec = spec
         width, dropout = spec.network.actor, spec.network.dropout
         self.encoder = build_encoder(spec.network.encoder, spec.network.embedding)
         self.recall = build_recall(spec.recall, spec.token)
+        self.register_buffer("_read", _read(spec), persistent=False)
         self.trunk = dense(spec.token + self.recall.width + spec.code, width, width // 2, dropout=dropout)
         self.head = build_head(spec, width // 2)
 
@@ -131,8 +134,9 @@ class Actor(nn.Module):
             batch: Agent states.
             code: For an actor that reads codes, (b, c); drawn from its prior where it is None.
         """
-        token = batch.token
-        told = [token, self.recall(token, batch.history, batch.history_mask)]
+        token = batch.token * self._read
+        history = None if batch.history is None else batch.history * self._read
+        told = [token, self.recall(token, history, batch.history_mask)]
         if self.spec.code:
             told.append(prior_code(token, self.spec.code) if code is None else code)
         shared = torch.relu(self.trunk(torch.cat(told, dim=1)))
@@ -225,6 +229,13 @@ class Actor(nn.Module):
         return self.head
 
 
+def _read(spec: ActorSpec) -> Tensor:
+    """Return 1 where the actor reads its token, 0 elsewhere, (token,)."""
+    memory = spec.sizes.memory - spec.sizes.proprioception
+    lengths = {"image": spec.network.embedding, "proprioception": spec.sizes.proprioception, "seen_map": memory}
+    return torch.cat([torch.full((size,), float(name in spec.network.reads)) for name, size in lengths.items()])
+
+
 class Critic(nn.Module):
     """Q_i(o^p, z, a) and V(o^p, z): LayerNorm, one trunk each; z comes without gradient.
 
@@ -259,6 +270,21 @@ class Critic(nn.Module):
             head(torch.cat([torch.relu(trunk(state)), taken], dim=1)).squeeze(1)
             for trunk, head in zip(self.trunks, self.heads, strict=False)
         ]
+        return torch.stack(values).float()
+
+    def every_q(self, privileged: Tensor, batch: AgentBatch, hints: Tensor) -> Tensor:
+        """Return Q_i of every view, (critics, b, v).
+
+        Args:
+            privileged: o^p, (b, o).
+            batch: Agent states z.
+            hints: The privileged entry about every view, (b, v); zero for a symmetric critic.
+        """
+        state, told = self._state(privileged, batch), torch.cat([batch.views, hints[:, :, None]], dim=2)
+        values = []
+        for head, trunk in zip(self.heads, self.trunks, strict=False):
+            shared = torch.relu(trunk(state))[:, None].expand(-1, told.shape[1], -1)
+            values.append(head(torch.cat([shared, told], dim=2)).squeeze(2))
         return torch.stack(values).float()
 
     def value(self, privileged: Tensor, batch: AgentBatch) -> Tensor:

@@ -71,6 +71,7 @@ def hide(batch: DecisionBatch, present: Tensor, widths: Sequence[int], hint: int
         privileged=torch.cat([torch.where(columns, batch.privileged, 0.0), flags], dim=1),
         next_privileged=torch.cat([torch.where(columns, batch.next_privileged, 0.0), flags], dim=1),
         hint=seen,
+        hints=batch.hints if hint is None or batch.hints is None else batch.hints * present[:, hint, None],
     )
 
 

@@ -16,7 +16,7 @@ from robots.sim.privileged import PrivilegedView
     ("options", "words"),
     [
         (["--task=koch_lift"], ["koch_lift has no shelves", "scripted expert"]),
-        (["--task=shelf_cabinet"], ["knows the bookcase only", "coverage+handoff"]),
+        (["--task=closed_cabinet"], ["No shipped search policy knows closed_cabinet", "coverage and sweep"]),
         (["--task=shelf_cabinett"], ["Unknown task", "Did you mean 'shelf_cabinet'"]),
         (["--target=mug"], ["detector target 'mug'", "duck, pineapple"]),
         (["--target=bowl"], ["Unknown target 'bowl'", "bottle"]),

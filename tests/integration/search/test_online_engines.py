@@ -1,6 +1,7 @@
 """The same episodes whoever runs them: in this process, in one or two worker processes, on a Ray cluster."""
 
 import dataclasses
+import os
 import sys
 from pathlib import Path
 
@@ -90,6 +91,7 @@ def test_a_ray_cluster_of_two_nodes_gives_the_same_episodes(episodes, actor, mon
     from ray.cluster_utils import Cluster
 
     monkeypatch.setenv("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))  # the nodes' workers import this test's own world
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     try:
         cluster.add_node(num_cpus=1)

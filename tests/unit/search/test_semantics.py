@@ -191,11 +191,11 @@ class TestSkill:
         config = SearchConfig(insight=str(folder))
         return Rollout.build(KinematicWorld(), RandomChooser(), config, RolloutConfig(max_steps=120), seed=0)
 
-    def test_the_agent_state_includes_map_and_features(self, tmp_path):
+    def test_the_agent_state_includes_the_features_of_every_view(self, tmp_path):
         stored(tmp_path)
         episode = self.rollout(tmp_path).run("bookshelf_duck", 3, perfect_detector)
         state = episode.decisions[0].state
-        assert state.seen_map.shape == (CHANNELS, *SHAPE)
+        assert state.seen_map.shape == (6, *SHAPE)
         assert state.views.shape == (len(VIEWS), 10 + len(VIEW_FEATURES))
 
     def test_a_skill_tells_its_insight_what_is_looked_for(self, tmp_path):
