@@ -52,7 +52,8 @@ def fit_insight(config: InsightConfig) -> Path:
     belief, believed = _fit_belief(config, maps)
     channels, compartments, columns = maps["seen"].shape[1:]
     sizes = {"channels": channels, "compartments": compartments, "columns": columns}
-    save_insight(reader, belief, sizes, out, {**asdict(config), **read, **believed})
+    facts = asdict(replace(config, out="", workers=1, reader=Path(config.reader).name))
+    save_insight(reader, belief, sizes, out, {**facts, **read, **believed})
     return out
 
 

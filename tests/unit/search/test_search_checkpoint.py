@@ -6,15 +6,20 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load, save
+from search_fixtures import INTRINSICS, KinematicWorld
 
+from handoff.shipped import shipped_policy
 from robots.errors import CheckpointError, SpecError
+from robots.sim.furniture import find_furniture
+from robots.sim.tasks import find_task, scene_of
 from robots.types import Privileged
 from search_policy.learning.batches import input_sizes
 from search_policy.learning.checkpoint import load_actor, save_actor
 from search_policy.learning.config import TrainConfig
 from search_policy.learning.networks import Actor, ActorSpec
 from search_policy.observations import PRIVILEGED_KEYS, AgentState, ObsGroups, downsample, privileged_vector
-from search_policy.searchers.choosers import PolicyChooser
+from search_policy.searchers.choosers import SHIPPED, PolicyChooser
+from search_policy.skill import SearchSkill
 
 
 @pytest.fixture
@@ -167,9 +172,18 @@ def test_views_that_show_little_new_are_left_out_while_others_do(exported, episo
     assert (chooser.probabilities(dataclasses.replace(state, views=views)) > 0).all()
 
 
-def test_the_shipped_policy_loads_and_fits_the_shipped_views(episodes):
-    chooser = PolicyChooser.shipped()
-    assert 0 <= chooser.choose(state_of(episodes)) < 21
+@pytest.mark.parametrize("folder", sorted(SHIPPED.parent.glob("*/")), ids=lambda path: path.name)
+def test_every_shipped_policy_fits_the_furniture_of_its_tasks(folder):
+    """Loaded with its insight, it chooses one of the views that a search skill offers there."""
+    training = json.loads((folder / "config.json").read_text())["training"]
+    for task in training["tasks"]:
+        skill = SearchSkill(PolicyChooser.load(folder), find_furniture(scene_of(task)).region, INTRINSICS)
+        skill.reset(find_task(task, (training["targets"] or [None])[-1]))
+        state = skill.state(KinematicWorld().observe())
+        assert state.mask[PolicyChooser.load(folder).choose(state)]
+        assert shipped_policy(task, (training["targets"] or [""])[-1]) == folder
+    assert sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) < 5e6
+    assert (folder / "CARD.md").is_file()
 
 
 def test_the_quick_configuration_parses():
