@@ -40,7 +40,7 @@ class DecisionBatch:
         terminated: (b,).
         return_to_go: (b,).
         intervention: 1.0 where a person took the decision, (b,).
-        hints: Whether each view shows the target, (b, v); zero for a symmetric critic, None for chunks.
+        hints: Whether each view shows the target, (b, v); zero for a symmetric critic and for chunks.
         copies: Other looks at the current images, for DrAC and CURL while the encoder learns; None without them.
     """
 

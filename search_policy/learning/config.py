@@ -163,7 +163,7 @@ class TrainConfig:
     updates: int = 2500
     # Decisions per update
     batch_size: int = 256
-    # Learning rate of every optimiser (Adam)
+    # Learning rate of every optimiser (Adam; AdamW for the actor)
     learning_rate: float = 3e-4
     # Weight decay of the actor
     weight_decay: float = 1e-3
@@ -187,7 +187,7 @@ class TrainConfig:
     checkpoint_every: int = 1000
     # Checkpoints kept
     keep: int = 2
-    # Privileged entries that the critic sees; ignored unless the method is aawr
+    # Privileged entries that the critic sees; ignored by awr and bc
     critic: tuple[str, ...] = PRIVILEGED_KEYS
     # Widths of the networks
     network: NetworkConfig = field(default_factory=NetworkConfig)
@@ -249,6 +249,10 @@ class TrainConfig:
         if self.choices == "open" and (self.action_space != VIEWPOINT or self.method not in ("aawr", "awr")):
             raise UsageError(
                 "training: choices open goes with the action space viewpoint and the methods aawr and awr."
+            )
+        if self.choices == "open" and (self.weighting != "exp" or self.return_mix > 0.0):
+            raise UsageError(
+                "training: choices open goes with the weighting exp, and return_mix 0: no return was observed."
             )
         if self.weighting not in WEIGHTINGS:
             raise UsageError.unknown("weighting", self.weighting, WEIGHTINGS)

@@ -67,7 +67,7 @@ class OnlineConfig:
     action_noise: float = 0.05
     # Factor of an intervention's weight in the actor's loss; the weight itself counts as 1 at least
     intervention_weight: float = 2.0
-    # Decisions without a sighting after which the simulation's oracle takes over, for studies; 0 never
+    # Decisions of an episode after which the simulation's oracle takes over, for studies; 0 never
     oracle_after: int = 0
     # Which privileged entries the critic loses, and when
     sensors: SensorConfig = field(default_factory=SensorConfig)

@@ -85,6 +85,6 @@ def _connect(ray: Any, address: str, workers: int) -> None:  # noqa: ANN401
         if address:
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
         else:
-            ray.init(num_cpus=workers, **common)
+            ray.init(address="local", num_cpus=workers, **common)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise UsageError(f"online: the Ray cluster {address or 'of this machine'} does not answer: {error}") from error

@@ -65,13 +65,16 @@ def hide(batch: DecisionBatch, present: Tensor, widths: Sequence[int], hint: int
     """
     columns = present.repeat_interleave(torch.tensor(widths), dim=1)
     flags = present.to(batch.privileged.dtype)
+    hints = batch.hints
+    if hint is not None and hints is not None:
+        hints = torch.where(present[:, hint, None], hints, 0.0)
     seen = batch.hint if hint is None else torch.where(present[:, hint], batch.hint, 0.0)
     return replace(
         batch,
         privileged=torch.cat([torch.where(columns, batch.privileged, 0.0), flags], dim=1),
         next_privileged=torch.cat([torch.where(columns, batch.next_privileged, 0.0), flags], dim=1),
         hint=seen,
-        hints=batch.hints if hint is None or batch.hints is None else batch.hints * present[:, hint, None],
+        hints=hints,
     )
 
 
