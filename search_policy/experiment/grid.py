@@ -6,10 +6,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from robots.errors import UsageError
+from robots.sim.tasks import scene_of
 from search_policy.experiment.config import ExperimentConfig
 from search_policy.learning.config import TWIST, VIEWPOINT, CollectConfig, TrainConfig
 from search_policy.learning.heads.config import CATEGORICAL
+from search_policy.skill import SearchConfig
 
+SCENE = "{scene}"
+WEIGHTED = ("aawr", "awr")  # the methods whose loss can take every open view's weight
 RUNS, DEMONSTRATIONS = "runs", "demonstrations"
 
 
@@ -92,6 +96,12 @@ def data_folder(config: ExperimentConfig, task: str, action_space: str) -> Path:
     return root / (task if action_space == VIEWPOINT else f"{task}-{action_space}")
 
 
+def search_config(config: ExperimentConfig, task: str) -> SearchConfig:
+    """Return how the skill looks around in a task's scene: `{scene}` in the insight's folder is replaced by its name."""
+    search = config.train.search
+    return replace(search, insight=search.insight.replace(SCENE, scene_of(task)))
+
+
 def train_config(config: ExperimentConfig, cell: Cell) -> TrainConfig:
     """Return the training run of a learned cell.
 
@@ -104,6 +114,8 @@ def train_config(config: ExperimentConfig, cell: Cell) -> TrainConfig:
     return replace(
         base,
         method=cell.method,
+        choices=base.choices if cell.method in WEIGHTED else "taken",
+        search=search_config(config, place.task),
         seed=cell.seed,
         action_space=place.action_space,
         head=config.twist_head if place.action_space == TWIST else CATEGORICAL,

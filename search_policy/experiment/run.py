@@ -14,7 +14,16 @@ from search_policy.episodes.collect import collect
 from search_policy.episodes.dataset import shards
 from search_policy.experiment.config import ExperimentConfig
 from search_policy.experiment.engines import Work, run_cells
-from search_policy.experiment.grid import Cell, cells, collect_config, data_folder, part_of, recorded, train_config
+from search_policy.experiment.grid import (
+    Cell,
+    cells,
+    collect_config,
+    data_folder,
+    part_of,
+    recorded,
+    search_config,
+    train_config,
+)
 from search_policy.experiment.results import CellResult, claim, load, path_of
 from search_policy.experiment.work import do_cell
 
@@ -81,7 +90,7 @@ def record(config: ExperimentConfig, todo: list[Cell]) -> None:
         if config.data:
             _require(folder, max(config.demonstrations))
         elif len(shards(folder)) < -(-recorded(config) // wanted.shard_episodes):
-            collect(wanted, config.train.search, folder)
+            collect(wanted, search_config(config, task), folder)
 
 
 def _require(folder: Path, wanted: int) -> None:

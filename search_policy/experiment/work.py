@@ -6,6 +6,7 @@ import math
 import shutil
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from search_policy.episodes.dataset import load_frames
 from search_policy.episodes.rollout import RolloutConfig, SearchEpisode
 from search_policy.episodes.world import SegmentationDetector
 from search_policy.experiment.config import ExperimentConfig
-from search_policy.experiment.grid import RUNS, Cell, data_folder, train_config
+from search_policy.experiment.grid import RUNS, Cell, data_folder, search_config, train_config
 from search_policy.experiment.results import CellResult, Row, save
 from search_policy.experiment.watch import WatchedWorld
 from search_policy.learning.config import TWIST
@@ -84,7 +85,8 @@ def evaluate(config: ExperimentConfig, cell: Cell, appearance: str, policy: Path
         appearance: Randomisation of the layouts.
         policy: Folder of the trained actor; None for a scripted searcher.
     """
-    task, search = cell.setting.task, config.train.search
+    task = cell.setting.task
+    search = search_config(config, task) if cell.learned else replace(config.train.search, insight="")
     world = _world(config.train.collect.wrist_px, appearance, scene_of(task), search)
     kind = cell.method if policy is None else "twist" if cell.setting.action_space == TWIST else "search"
     limits = RolloutConfig(max_steps=config.max_steps)

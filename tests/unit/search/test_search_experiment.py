@@ -21,6 +21,8 @@ from search_policy.experiment.measures import Sample, cause_of, crossed_bootstra
 from search_policy.experiment.results import CellResult, Row, load, path_of, save
 from search_policy.experiment.summary import summarize
 from search_policy.experiment.work import first_episodes
+from search_policy.learning.config import TrainConfig
+from search_policy.skill import SearchConfig
 
 PACE = {"aawr": 10, "awr": 20, "bc": 40, "coverage": 15, "oracle": 8}
 
@@ -317,3 +319,14 @@ def test_pairs_use_the_training_seeds_that_both_have():
     results = [CellResult(Cell(setting, name, seed), rows) for name, seed in (("aawr", 0), ("aawr", 1), ("bc", 1))]
     found = summarize(experiment, results)["comparisons"]
     assert [(item["first"], item["second"], item["seeds"]) for item in found] == [("aawr", "bc", 1)]
+
+
+def test_an_insight_follows_the_scene_and_only_weighted_methods_weigh_every_open_view(tmp_path):
+    train = TrainConfig(choices="open", search=SearchConfig(insight="insight-{scene}"))
+    chosen = config(tmp_path, tasks=("bookshelf_duck", "shelf_cabinet"), methods=("aawr", "bc"), train=train)
+    runs = [train_config(chosen, cell) for cell in cells(chosen) if cell.learned]
+    assert {(run.collect.tasks[0], run.search.insight) for run in runs} == {
+        ("bookshelf_duck", "insight-bookcase"),
+        ("shelf_cabinet", "insight-cabinet"),
+    }
+    assert {(run.method, run.choices) for run in runs} == {("aawr", "open"), ("bc", "taken")}
