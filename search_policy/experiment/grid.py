@@ -97,7 +97,7 @@ def data_folder(config: ExperimentConfig, task: str, action_space: str) -> Path:
 
 
 def search_config(config: ExperimentConfig, task: str) -> SearchConfig:
-    """Return how the skill looks around in a task's scene: `{scene}` in the insight's folder is replaced by its name."""
+    """Return how the skill looks around in a task's scene; `{scene}` in the insight's folder stands for its name."""
     search = config.train.search
     return replace(search, insight=search.insight.replace(SCENE, scene_of(task)))
 
