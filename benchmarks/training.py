@@ -1,8 +1,9 @@
 """What training and acting cost: CPU time per update, memory, sampling, and how long a choice takes.
 
-Run `OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE python -m benchmarks.training --json FILE`. Rows named `reconstruction` are our reconstruction of
-the published code's update (see `training_reference.py`), not the authors' code. Where that costs 0.70 CPU-seconds, the
-bounds are 0.45 for `published`, 0.14 for `ours` and 0.018 for `cached`: ratios of 1.6 (3 in bf16), 5 and 40.
+Run `OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE python -m benchmarks.training --json FILE`. Rows named
+`reconstruction` are our reconstruction of the published code's update (see `training_reference.py`), not the authors'
+code. Where that costs 0.70 CPU-seconds, the bounds are 0.45 for `published`, 0.14 for `ours` and 0.018 for `cached`:
+ratios of 1.6 (3 in bf16), 5 and 40.
 """
 
 from __future__ import annotations
