@@ -8,26 +8,26 @@ import numpy as np
 
 from robots.types import CameraIntrinsics, Float
 
-_UP = np.array([0.0, 0.0, 1.0])
-
 
 def look_at(position_m: Float, target_m: Float) -> Float:
-    """Return the levelled camera pose at `position_m` whose optical axis passes through `target_m`.
+    """Return the levelled camera poses at positions whose optical axes pass through `target_m`.
 
     Args:
-        position_m: Camera centre, world frame, (3,) [m].
+        position_m: Camera centres, world frame, (..., 3) [m].
         target_m: Point to look at, not straight above or below, (3,) [m].
 
     Returns:
-        `camera_to_world`, (4, 4), in OpenCV's axes (x right, y down, z forward).
+        `camera_to_world`, (..., 4, 4), in OpenCV's axes (x right, y down, z forward).
     """
     forward = np.asarray(target_m, dtype=np.float64) - position_m
-    forward = forward / np.linalg.norm(forward)
-    right = np.cross(forward, _UP)
-    right = right / np.linalg.norm(right)
-    pose = np.eye(4)
-    pose[:3, 0], pose[:3, 1], pose[:3, 2] = right, np.cross(forward, right), forward
-    pose[:3, 3] = position_m
+    forward = forward / np.linalg.norm(forward, axis=-1, keepdims=True)
+    x, y, z = np.moveaxis(forward, -1, 0)
+    level = np.hypot(x, y)
+    right_x, right_y = y / level, -x / level
+    pose = np.zeros((*forward.shape[:-1], 4, 4))
+    pose[..., 0, 0], pose[..., 1, 0] = right_x, right_y
+    pose[..., 0, 1], pose[..., 1, 1], pose[..., 2, 1] = -z * right_y, z * right_x, x * right_y - y * right_x
+    pose[..., :3, 2], pose[..., :3, 3], pose[..., 3, 3] = forward, position_m, 1.0
     return pose
 
 

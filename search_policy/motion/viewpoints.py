@@ -130,8 +130,7 @@ def cleared_pose(position_m: Float, aim_m: Float, box: CameraBox, keep_out: Keep
     pose = look_at(position_m, aim_m)
     if keep_out.clearance_m(pose) >= keep_out.config.margin_m:
         return pose
-    places = np.array([box.clip(position_m + shift) for shift in _SHIFTS])
-    poses = np.stack([look_at(place, aim_m) for place in places])
+    poses = look_at(box.clip(position_m + _SHIFTS), aim_m)
     air = keep_out.clearance_m(poses)
     clear = np.flatnonzero(air >= keep_out.config.margin_m)
     return poses[clear[0]] if len(clear) else poses[int(np.argmax(air))]
