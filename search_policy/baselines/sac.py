@@ -120,10 +120,12 @@ class _Views:
         self.critic = ViewQ(actor.spec, config.groups)
 
     def q_values(self, batch: ExperienceBatch) -> Tensor:
+        """Return Q_i of the taken actions, (2, b)."""
         q_values: Tensor = self.critic(batch.privileged, batch.state)
         return q_values.gather(2, batch.action.expand(len(q_values), -1)[:, :, None]).squeeze(2)
 
     def value(self, critic: nn.Module, privileged: Tensor, state: AgentBatch, temperature: Tensor) -> Values:
+        """Return the soft value and the policy's entropy, (b,) each."""
         log_probabilities = self._actor.log_probabilities(state)
         with torch.no_grad():
             smallest = critic(privileged, state).min(dim=0).values
@@ -131,6 +133,7 @@ class _Views:
         return value, entropy(log_probabilities.detach())
 
     def wanted(self, state: AgentBatch) -> Tensor:
+        """Return the entropy to hold, (b,) [nats]."""
         return self._share * state.mask.sum(dim=1).clamp(min=1).float().log()
 
 
@@ -144,13 +147,16 @@ class _Chunks:
         self.critic = ChunkQ(actor.spec)
 
     def q_values(self, batch: ExperienceBatch) -> Tensor:
+        """Return Q_i of the taken actions, (2, b)."""
         q_values: Tensor = self.critic(batch.privileged, batch.state, batch.action)
         return q_values
 
     def value(self, critic: nn.Module, privileged: Tensor, state: AgentBatch, temperature: Tensor) -> Values:
+        """Return the soft value and the policy's entropy, (b,) each."""
         action, log_probability = self._head.draw(self._actor.features(state))
         smallest = critic(privileged, state, action).min(dim=0).values
         return smallest - temperature * log_probability, -log_probability.detach()
 
     def wanted(self, state: AgentBatch) -> Tensor:
+        """Return the entropy to hold, (b,) [nats]."""
         return torch.full((len(state.memory),), self._wanted)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from search_policy.learning.config import TrainConfig
+from search_policy.learning.critic import Critic
 from search_policy.learning.losses import (
     advantage_weights,
     bootstrapped_return,
@@ -20,7 +21,7 @@ from search_policy.learning.losses import (
     intervention_weights,
     td_loss,
 )
-from search_policy.learning.networks import Actor, ActorSpec, AgentBatch, Critic
+from search_policy.learning.networks import Actor, ActorSpec, AgentBatch
 from search_policy.pixels.terms import Copies, PixelTerms
 
 

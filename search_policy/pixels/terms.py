@@ -17,7 +17,8 @@ from search_policy.pixels.losses import categorical_divergence, sampled_divergen
 
 if TYPE_CHECKING:
     from search_policy.learning.aawr import DecisionBatch
-    from search_policy.learning.networks import Actor, AgentBatch, Critic
+    from search_policy.learning.critic import Critic
+    from search_policy.learning.networks import Actor, AgentBatch
     from search_policy.pixels.config import PixelConfig
 
 Term = tuple[Tensor | float, dict[str, float]]
