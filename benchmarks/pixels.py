@@ -22,10 +22,10 @@ from pathlib import Path
 import torch
 
 from robots.errors import UsageError
+from robots.files import write_atomically
 from search_policy.episodes.collect import collect
 from search_policy.episodes.dataset import load_frames, shards
 from search_policy.episodes.evaluation import EvaluationConfig, Method, Score, evaluate, summarize, table_of
-from search_policy.learning.checkpoint import write_atomically
 from search_policy.learning.config import CollectConfig, TrainConfig
 from search_policy.learning.replay import Frames
 from search_policy.learning.trainer import train_on

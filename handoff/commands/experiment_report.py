@@ -131,6 +131,6 @@ def _plots(
 
 
 def _write(path: Path, text: str) -> None:
-    from search_policy.learning.checkpoint import write_atomically
+    from robots.files import write_atomically
 
     write_atomically(path, text.encode())

@@ -9,12 +9,12 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
+from robots.curves import Curves
+from robots.run_claim import claim
 from search_policy.baselines.config import BaselineConfig, PpoConfig, SacConfig
 from search_policy.baselines.environment import DecisionEnv
 from search_policy.baselines.run import Run
 from search_policy.learning.checkpoint import save_actor
-from search_policy.learning.curves import Curves
-from search_policy.learning.run_claim import claim
 from search_policy.learning.training_state import checkpoints
 from search_policy.semantics.storage import carry_insight
 

@@ -19,8 +19,8 @@ import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
 from robots.errors import UsageError
+from robots.files import write_atomically
 from search_policy.episodes.arrow_columns import misfit, numbers
-from search_policy.learning.checkpoint import write_atomically
 from search_policy.learning.replay import Frames
 from search_policy.observations import IMAGE_PX, PRIVILEGED_KEYS
 

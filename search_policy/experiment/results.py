@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from robots.errors import BatonError, UsageError
+from robots.files import write_atomically
 from robots.reading import read
 from search_policy.experiment.config import ExperimentConfig
 from search_policy.experiment.grid import Cell
-from search_policy.learning.checkpoint import write_atomically
 
 FORMAT = "baton-experiment-cell/1"
 CELLS, IDENTITY = "cells", "experiment.json"

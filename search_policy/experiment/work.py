@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from robots.curves import read_curves
 from robots.errors import UsageError
 from robots.sim.tasks import scene_of
 from search_policy.episodes.dataset import load_frames
@@ -22,7 +23,6 @@ from search_policy.experiment.grid import RUNS, Cell, data_folder, search_config
 from search_policy.experiment.results import CellResult, Row, save
 from search_policy.experiment.watch import WatchedWorld
 from search_policy.learning.config import TWIST
-from search_policy.learning.curves import read_curves
 from search_policy.learning.replay import Frames
 from search_policy.learning.trainer import ACTOR, CHECKPOINTS, train_on
 from search_policy.searchers.methods import Searcher, SearcherConfig

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from safetensors.torch import load as parse_tensors
 from safetensors.torch import save as dump_tensors
 
 from robots.errors import CheckpointError
+from robots.files import write_atomically
 from search_policy.learning.config import READS, NetworkConfig
 from search_policy.learning.heads.config import CATEGORICAL, HeadConfig
 from search_policy.learning.networks import Actor, ActorSpec, InputSizes
@@ -23,13 +23,6 @@ from search_policy.pixels.encoders import located
 
 FORMAT = "baton-search-actor/1"
 WEIGHTS, CONFIG = "actor.safetensors", "config.json"
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write to a temporary name and rename, so that the file appears whole or not at all."""
-    part = path.with_name(path.name + ".part")
-    part.write_bytes(content)
-    os.replace(part, path)
 
 
 def save_actor(actor: Actor, folder: Path, training: dict[str, Any]) -> None:

@@ -11,22 +11,23 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from robots.curves import Curves
 from robots.errors import UsageError
+from robots.files import write_atomically
+from robots.run_claim import claim
 from search_policy.episodes.collect import collect
 from search_policy.episodes.dataset import COLUMNS, check_demonstrations, load_frames, shards
 from search_policy.episodes.frame_checks import check_frames
 from search_policy.episodes.world import DetectorFactory
 from search_policy.learning.aawr import Learner
 from search_policy.learning.batches import DecisionSource, actor_spec
-from search_policy.learning.checkpoint import save_actor, write_atomically
+from search_policy.learning.checkpoint import save_actor
 from search_policy.learning.config import TrainConfig
-from search_policy.learning.curves import Curves
 from search_policy.learning.diagnostics import rank_correlations
 from search_policy.learning.learner import build_learner
 from search_policy.learning.precision import autocast
 from search_policy.learning.pretrain import Auxiliary, LabelledFrames, Pretraining
 from search_policy.learning.replay import Frames, split_episodes, transitions
-from search_policy.learning.run_claim import claim
 from search_policy.learning.training_state import TrainingState, checkpoints
 from search_policy.online.phase import OnlinePhase
 from search_policy.online.sensors import DEMONSTRATIONS, HELD_OUT, ONLINE

@@ -17,8 +17,9 @@ import numpy as np
 from tqdm import tqdm
 
 from robots.errors import CheckpointError
+from robots.files import write_atomically
 from search_policy.episodes.dataset import load_frames, write_shard
-from search_policy.learning.checkpoint import CONFIG, write_atomically
+from search_policy.learning.checkpoint import CONFIG
 from search_policy.learning.replay import Frames
 from search_policy.online.config import OnlineConfig
 from search_policy.online.engines import Engine

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from robots.errors import UsageError
+from robots.files import write_atomically
 from search_policy.episodes.collect import Layout
 from search_policy.episodes.rollout import Rollout, SearchEpisode
 from search_policy.episodes.world import SearchWorld
-from search_policy.learning.checkpoint import write_atomically
 from search_policy.motion.viewpoints import candidate_views
 from search_policy.online.interventions import Policy, Supervised
 from search_policy.online.stage import Stage, TargetedWorld

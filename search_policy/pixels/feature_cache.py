@@ -22,7 +22,7 @@ from safetensors.torch import save as dump_tensors
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from search_policy.learning.checkpoint import write_atomically
+from robots.files import write_atomically
 from search_policy.pixels.encoders import FrozenEncoder
 
 PART_IMAGES = 256

@@ -12,7 +12,8 @@ from safetensors.torch import load as parse_tensors
 from safetensors.torch import save as dump_tensors
 
 from robots.errors import CheckpointError
-from search_policy.learning.checkpoint import load_strictly, write_atomically
+from robots.files import write_atomically
+from search_policy.learning.checkpoint import load_strictly
 from search_policy.semantics.belief import Belief
 from search_policy.semantics.labels import LABELS
 from search_policy.semantics.reader import Reader

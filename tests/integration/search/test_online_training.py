@@ -9,8 +9,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from online_fixtures import LocalEngine, demonstrations, kinematic_stage
 
+from robots.curves import read_curves
 from search_policy.learning.config import TrainConfig
-from search_policy.learning.curves import read_curves
 from search_policy.learning.trainer import train_on
 from search_policy.online.config import OnlineConfig, SensorConfig
 from search_policy.online.phase import OnlinePhase

@@ -18,13 +18,13 @@ from hypothesis import strategies as st
 from safetensors.torch import load, save
 
 from robots.errors import CheckpointError, UsageError
+from robots.run_claim import claim, differences
 from search_policy.learning.batches import actor_spec
 from search_policy.learning.checkpoint import load_actor, save_actor
 from search_policy.learning.config import NetworkConfig, TrainConfig
 from search_policy.learning.diagnostics import n_step_advantages, spearman
 from search_policy.learning.learner import build_learner
 from search_policy.learning.pretrain import Auxiliary
-from search_policy.learning.run_claim import claim, differences
 from search_policy.learning.training_state import STATE, TENSORS, TrainingState, checkpoints
 
 ROOT = Path(__file__).parents[3]

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from search_fixtures import KinematicWorld, perfect_detector
 
+from robots.curves import read_curves
 from robots.errors import SpecError, UsageError
 from robots.types import Privileged
 from search_policy.baselines.config import PpoConfig, SacConfig, WorldConfig
@@ -18,7 +19,6 @@ from search_policy.baselines.simulation import SearchEpisodes
 from search_policy.baselines.toy import AHEAD, LEFT, RIGHT, Line, TMaze
 from search_policy.baselines.training import train_baseline
 from search_policy.learning.config import NetworkConfig
-from search_policy.learning.curves import read_curves
 from search_policy.searchers.choosers import PolicyChooser, RandomChooser
 from search_policy.twist.config import TwistConfig
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from robots.errors import UsageError
-from search_policy.learning.checkpoint import write_atomically
+from robots.files import write_atomically
 
 CONFIG = "config.json"
 

@@ -7,7 +7,7 @@ import io
 import json
 from pathlib import Path
 
-from search_policy.learning.checkpoint import write_atomically
+from robots.files import write_atomically
 
 NAME = "curves"
 
