@@ -2,7 +2,7 @@
 
 | name | array |
 |---|---|
-| `observation.images.<camera>` | uint8 (h, w, 3), RGB |
+| `observation.images.<camera>` | uint8 (h, w, 3), RGB, in the size that the policy declares; -1: the camera's own |
 | `observation.state` | float32 (n + 1,): joint positions [rad], then the gripper, 0.0 open to 1.0 closed |
 | `observation.joint_positions` | float32 (n,) [rad] |
 | `observation.joint_velocities` | float32 (n,) [rad/s] |
@@ -19,9 +19,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from robots.errors import SchemaError
+from robots.errors import SchemaError, SpecError
+from robots.images import resized, same_aspect
 from robots.specs import ArraySpec
-from robots.types import ActionSpace, Observation, RobotDescription
+from robots.types import ActionSpace, Image, Observation, RobotDescription
 from vla_bridge.messages import PolicySchema
 
 IMAGES = "observation.images."
@@ -57,16 +58,16 @@ def check_robot(description: RobotDescription, schema: PolicySchema, *, privileg
 def assemble(
     observation: Observation, schema: PolicySchema, privileged: PrivilegedState | None
 ) -> dict[str, NDArray[Any]]:
-    """Return one array per entry of the schema, in its dtype. Images are passed on without a copy.
+    """Return one array per entry of the schema, in its dtype and size. An image that fits is passed on without a copy.
 
     Raises:
-        SchemaError: The observation lacks an array; the message names it.
+        SchemaError: The observation lacks an array, or an image cannot have its size; the message names it.
     """
     secret = privileged() if privileged is not None and _needs_privileged(schema) else {}
     arrays: dict[str, NDArray[Any]] = {}
     for spec in schema.observation:
         if spec.name.startswith(IMAGES):
-            arrays[spec.name] = _lookup(observation.images, spec.name.removeprefix(IMAGES), spec)
+            arrays[spec.name] = _fitted(_lookup(observation.images, spec.name.removeprefix(IMAGES), spec), spec)
         elif spec.name.startswith(PRIVILEGED):
             arrays[spec.name] = np.asarray(_privileged_entry(secret, spec), dtype=spec.dtype)
         else:
@@ -103,10 +104,39 @@ def _check_input(description: RobotDescription, spec: ArraySpec, *, privileged: 
     offered = _shapes(len(description.joint_names)) | cameras
     if spec.name not in offered:
         raise SchemaError(f"{spec.name}: {description.name} does not have it; it has {', '.join(sorted(offered))}.")
+    if spec.name in cameras:
+        _check_image(description.name, spec, cameras[spec.name])
+        return
     if len(spec.shape) != len(offered[spec.name]) or any(
         want not in (-1, got) for want, got in zip(spec.shape, offered[spec.name], strict=True)
     ):
         raise SchemaError(f"{spec.name}: the policy needs {spec.shape}, {description.name} gives {offered[spec.name]}.")
+
+
+def _check_image(robot: str, spec: ArraySpec, offered: tuple[int, ...]) -> None:
+    """Check that an image can have the size that the policy declares, without distortion."""
+    if len(spec.shape) != 3 or spec.shape[2] not in (-1, 3) or spec.dtype != "uint8":
+        raise SchemaError(f"{spec.name}: the policy needs {spec.dtype} {spec.shape}, {robot} gives uint8 {offered}.")
+    wanted = _size(spec, offered)
+    if not same_aspect((offered[0], offered[1]), wanted):
+        raise SchemaError(
+            f"{spec.name}: the camera of {robot} gives {offered[0]} x {offered[1]} pixels (height x width) and the "
+            f"policy needs {wanted[0]} x {wanted[1]}, which would distort the image; set the camera to that aspect "
+            "ratio, or declare `resize: policy` for it in the profile if the policy pads its images itself."
+        )
+
+
+def _fitted(image: Image, spec: ArraySpec) -> Image:
+    try:
+        return resized(image, *_size(spec, image.shape))
+    except SpecError as error:
+        raise SchemaError(f"{spec.name}: {error}") from None
+
+
+def _size(spec: ArraySpec, offered: tuple[int, ...]) -> tuple[int, int]:
+    """Return the wanted height and width [px]; -1 stands for the camera's own."""
+    height, width = (own if want == -1 else want for want, own in zip(spec.shape[:2], offered[:2], strict=True))
+    return height, width
 
 
 def _needs_privileged(schema: PolicySchema) -> bool:
