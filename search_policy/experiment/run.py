@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tqdm import tqdm
 
 from robots.errors import UsageError
 from robots.sim.randomization import load_randomization
-from robots.sim.tasks import find_task
+from robots.sim.tasks import searched_scene
 from search_policy.episodes.collect import collect
 from search_policy.episodes.dataset import shards
 from search_policy.experiment.config import ExperimentConfig
@@ -26,6 +29,7 @@ from search_policy.experiment.grid import (
 )
 from search_policy.experiment.results import CellResult, claim, load, path_of
 from search_policy.experiment.work import do_cell
+from search_policy.semantics.storage import CONFIG as INSIGHT
 
 
 def check(config: ExperimentConfig) -> None:
@@ -35,7 +39,7 @@ def check(config: ExperimentConfig) -> None:
         UsageError: A task or preset does not exist, a training cannot be combined, or demonstrations are missing.
     """
     for task in config.tasks:
-        find_task(task)
+        searched_scene(task)
     for name in config.appearances:
         load_randomization(name)
     for cell in cells(config):
@@ -51,21 +55,61 @@ def run(config: ExperimentConfig, work: Work = do_cell) -> list[CellResult]:
         work: Does one cell.
 
     Raises:
-        UsageError: The folder belongs to another configuration, or `check` refuses something.
+        UsageError: The folder belongs to another configuration, another process works in it, an insight is missing, or
+            `check` refuses something.
         BatonError: A worker died, or a finished cell's file is damaged.
     """
     check(config)
     claim(config)
-    folder = Path(config.out)
     if not config.report_only:
-        mine = part_of(config)
-        todo = [cell for cell in mine if not path_of(folder, cell).is_file()]
-        record(config, todo)
-        with tqdm(total=len(mine), initial=len(mine) - len(todo), desc="cells", unit="cell", disable=None) as bar:
-            for name in run_cells(work, config, todo):
-                bar.set_postfix_str(name, refresh=False)
-                bar.update()
+        with alone(config):
+            _do(config, work)
     return finished(config)
+
+
+def _do(config: ExperimentConfig, work: Work) -> None:
+    mine = part_of(config)
+    todo = [cell for cell in mine if not path_of(Path(config.out), cell).is_file()]
+    require_insights(config, todo)
+    record(config, todo)
+    with tqdm(total=len(mine), initial=len(mine) - len(todo), desc="cells", unit="cell", disable=None) as bar:
+        for name in run_cells(work, config, todo):
+            bar.set_postfix_str(name, refresh=False)
+            bar.update()
+
+
+@contextmanager
+def alone(config: ExperimentConfig) -> Iterator[None]:
+    """Hold a machine's part of the run folder; the system lets go of it when the process ends, however it ends.
+
+    Raises:
+        UsageError: Another process holds it.
+    """
+    path = Path(config.out) / f"part-{config.shard.replace('/', '-of-')}.lock"
+    with path.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UsageError(
+                f"experiment: another process does part {config.shard} of {config.out}; wait for it, "
+                "or give each its own --shard."
+            ) from error
+        yield
+
+
+def require_insights(config: ExperimentConfig, todo: list[Cell]) -> None:
+    """Refuse trainings whose insight is missing, before anything is recorded for them.
+
+    Raises:
+        UsageError: A folder holds no insight.
+    """
+    for task in sorted({cell.setting.task for cell in todo if cell.learned}):
+        folder = search_config(config, task).insight
+        if folder and not (Path(folder) / INSIGHT).is_file():
+            raise UsageError(
+                f"experiment: {folder} holds no insight for {task}; train one with "
+                f"`baton fit-insight --tasks {task} --out {folder}`, or name another with --train.search.insight."
+            )
 
 
 def finished(config: ExperimentConfig) -> list[CellResult]:

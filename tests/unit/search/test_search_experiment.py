@@ -330,3 +330,27 @@ def test_an_insight_follows_the_scene_and_only_weighted_methods_weigh_every_open
         ("shelf_cabinet", "insight-cabinet"),
     }
     assert {(run.method, run.choices) for run in runs} == {("aawr", "open"), ("bc", "taken")}
+
+
+def test_a_second_process_on_the_same_part_is_refused_and_another_part_is_not(tmp_path):
+    experiment = config(tmp_path)
+    with running.alone(experiment):
+        with pytest.raises(UsageError, match=r"another process does part 1/1.*--shard"), running.alone(experiment):
+            pass
+        with running.alone(dataclasses.replace(experiment, shard="1/2")):
+            pass
+    with running.alone(experiment):
+        pass
+
+
+@pytest.mark.usefixtures("recorded_data")
+def test_a_missing_insight_is_refused_before_anything_is_recorded_but_not_for_a_report(tmp_path):
+    train = TrainConfig(search=SearchConfig(insight=str(tmp_path / "insight-{scene}")))
+    experiment = config(tmp_path / "run", tasks=("shelf_cabinet",), train=train)
+    with pytest.raises(UsageError, match=r"insight-cabinet holds no insight for shelf_cabinet; train one with"):
+        running.run(experiment, fake_work)
+    assert running.run(dataclasses.replace(experiment, report_only=True), fake_work) == []
+    folder = tmp_path / "insight-cabinet"
+    folder.mkdir()
+    (folder / running.INSIGHT).write_text("{}")
+    assert len(running.run(experiment, fake_work)) == 10
