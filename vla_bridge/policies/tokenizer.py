@@ -1,0 +1,125 @@
+"""Instructions as token ids, without any download: known words are one token, all else is spelled in bytes.
+
+The words are saved as part of the processor's own JSON, so a policy folder can be moved, and loading it reads no
+other file and no network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from lerobot.processor import PolicyProcessorPipeline, ProcessorStepRegistry, TokenizerProcessorStep
+from tokenizers import Regex, Tokenizer, normalizers, pre_tokenizers
+from tokenizers.models import BPE
+from transformers import PreTrainedTokenizerFast
+
+from robots.errors import CheckpointError, UsageError
+from vla_bridge.policies.vocabulary import default_words, fingerprint
+
+PAD = "<pad>"
+BYTES = 256
+
+
+def vocabulary_size(words: Sequence[str]) -> int:
+    """Return how many token ids there are: the padding, every byte, and the words."""
+    return 1 + BYTES + len(words)
+
+
+def build_tokenizer(words: Sequence[str]) -> PreTrainedTokenizerFast:
+    """Return a tokenizer of `words`, case and ASCII punctuation ignored, every other word spelled in UTF-8 bytes.
+
+    Token 0 is the padding, tokens 1 to 256 are the bytes, and the words follow in the given order.
+    """
+    names = [PAD, *(f"<0x{value:02X}>" for value in range(BYTES)), *words]
+    ids = {name: index for index, name in enumerate(names)}
+    tokenizer = Tokenizer(BPE(vocab=ids, merges=[], byte_fallback=True, ignore_merges=True))
+    tokenizer.normalizer = normalizers.Sequence(
+        [normalizers.NFKC(), normalizers.Lowercase(), normalizers.Replace(Regex(r"[\s!-/:-@\[-`{-~]+"), " ")]
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token=PAD)
+
+
+@dataclass
+@ProcessorStepRegistry.register(name="baton_instruction")
+class InstructionStep(TokenizerProcessorStep):
+    """LeRobot's tokenizer step with the vocabulary inside its own configuration, which refuses instead of truncating.
+
+    Attributes:
+        words: The words that are one token each; the default vocabulary when empty.
+        max_length: Tokens that an instruction can have; shorter ones are padded on the right.
+    """
+
+    words: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        # The parent's would look for a tokenizer by name on the hub.
+        self.words = list(self.words or default_words())
+        self.input_tokenizer = build_tokenizer(self.words)
+
+    def length(self, instruction: str) -> int:
+        """Return how many tokens an instruction has."""
+        return _length(self.input_tokenizer, instruction)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return what the processor's JSON says of this step."""
+        return {**super().get_config(), "words": self.words}
+
+    def _tokenize_text(self, text: str | list[str]) -> dict[str, torch.Tensor]:
+        for instruction in [text] if isinstance(text, str) else text:
+            _check(self.length(instruction), self.max_length, instruction)
+        tokens: dict[str, torch.Tensor] = super()._tokenize_text(text)
+        return tokens
+
+
+def instruction_step(preprocessor: PolicyProcessorPipeline[Any, Any]) -> TokenizerProcessorStep | None:
+    """Return the step of a policy's preprocessor that tokenizes the instruction, ours or LeRobot's, if it has one."""
+    return next((step for step in preprocessor.steps if isinstance(step, TokenizerProcessorStep)), None)
+
+
+def check_instruction(preprocessor: PolicyProcessorPipeline[Any, Any], instruction: str) -> None:
+    """Check that a policy can read a whole instruction. LeRobot's own step would silently cut off the end.
+
+    Args:
+        preprocessor: Of any LeRobot policy; one that reads no instruction accepts all.
+        instruction: What the policy will be told.
+
+    Raises:
+        UsageError: It has no word, or more tokens than the policy's context; the message names both numbers.
+    """
+    step = instruction_step(preprocessor)
+    if step is not None:
+        _check(_length(step.input_tokenizer, instruction), step.max_length, instruction)
+
+
+def check_vocabulary(config: Any, preprocessor: PolicyProcessorPipeline[Any, Any]) -> None:  # noqa: ANN401
+    """Check that a preprocessor's vocabulary is the one that the policy was trained with.
+
+    Args:
+        config: The policy's configuration; one without a `vocabulary` is not ours and accepts all.
+        preprocessor: The processor that was saved beside it.
+
+    Raises:
+        CheckpointError: It tokenizes with other words, or not with our step at all.
+    """
+    expected = getattr(config, "vocabulary", "")
+    if not expected:
+        return
+    step = instruction_step(preprocessor)
+    found = fingerprint(step.words) if isinstance(step, InstructionStep) else "none"
+    if found != expected:
+        raise CheckpointError(f"The tokenizer has vocabulary {found}, but the policy was trained with {expected}.")
+
+
+def _length(tokenizer: Any, instruction: str) -> int:  # noqa: ANN401
+    return len(tokenizer(instruction, truncation=False)["input_ids"])
+
+
+def _check(length: int, limit: int, instruction: str) -> None:
+    if length == 0:
+        raise UsageError(f"The instruction {instruction!r} has no word that a policy could read.")
+    if length > limit:
+        raise UsageError(f"The instruction has {length} tokens, but the policy reads at most {limit}: {instruction!r}.")

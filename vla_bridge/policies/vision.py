@@ -1,0 +1,135 @@
+"""Seeing what an instruction names: convolutions with coordinates, conditioned by FiLM, read out as keypoints.
+
+b batch, l tokens, c channels, h w rows and columns of a feature map. Image places are (x, y) in [-1, 1], right and
+down, (0, 0) the centre.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+GROUPS = 8
+
+
+class Keypoints(NamedTuple):
+    """Where each channel of a feature map looks.
+
+    Attributes:
+        place: Expected (x, y) under a softmax over the map, (b, c, 2).
+        strength: Logarithm of the mean of exp(map), a soft maximum, (b, c).
+        logits: The map itself, (b, c, h, w).
+    """
+
+    place: Tensor
+    strength: Tensor
+    logits: Tensor
+
+
+class InstructionEncoder(nn.Module):
+    """Instruction to one vector: neighbouring tokens together (`rubber duck`), then mean and maximum over all."""
+
+    def __init__(self, token_width: int, width: int) -> None:
+        super().__init__()
+        self.pairs = nn.Conv1d(token_width, width, 3, padding=1)
+        self.out = nn.Linear(2 * width, width)
+
+    def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
+        """Return (b, width) from embedded tokens (b, l, token_width) and their mask (b, l), false at padding."""
+        keep = mask[:, None].to(tokens.dtype)
+        features = functional.relu(self.pairs(tokens.transpose(1, 2) * keep)) * keep
+        mean = features.sum(dim=2) / keep.sum(dim=2).clamp(min=1.0)
+        return functional.relu(self.out(torch.cat((mean, features.amax(dim=2)), dim=1)))
+
+
+class FilmBlock(nn.Module):
+    """Convolution, normalisation, and a scale and shift per channel from the instruction: FiLM (arXiv 1709.07871).
+
+    The scale and shift start at the identity, so that an untrained instruction does not disturb the image.
+    """
+
+    def __init__(self, channels: int, width: int, instruction_width: int) -> None:
+        super().__init__()
+        self.convolve = nn.Conv2d(channels, width, 3, padding=1)
+        self.normalize = nn.GroupNorm(GROUPS, width)
+        self.film = nn.Linear(instruction_width, 2 * width)
+        nn.init.zeros_(self.film.weight)
+        nn.init.zeros_(self.film.bias)
+
+    def forward(self, features: Tensor, instruction: Tensor) -> Tensor:
+        """Return (b, width, h, w) from (b, channels, h, w) and (b, instruction_width)."""
+        scale, shift = self.film(instruction)[:, :, None, None].chunk(2, dim=1)
+        return functional.relu(self.normalize(self.convolve(features)) * (1.0 + scale) + shift)
+
+
+class Eye(nn.Module):
+    """One camera's convolutions: image and its coordinates (CoordConv, arXiv 1807.03247) to FiLM-conditioned maps.
+
+    The first two convolutions shrink the image by `4` or, for a coarse eye, by `8`.
+    """
+
+    def __init__(self, width: int, instruction_width: int, *, coarse: bool) -> None:
+        super().__init__()
+        first = nn.Conv2d(5, width // 2, 7, stride=4, padding=3) if coarse else nn.Conv2d(5, width // 2, 5, 2, 2)
+        self.shrink = nn.Sequential(first, nn.ReLU(), nn.Conv2d(width // 2, width, 3, stride=2, padding=1), nn.ReLU())
+        self.film = nn.ModuleList(FilmBlock(width, width, instruction_width) for _ in range(2))
+        self.look = nn.Conv2d(width, width, 1)
+
+    def forward(self, image: Tensor, instruction: Tensor) -> tuple[Tensor, Keypoints]:
+        """Return the features (b, width, h, w) and the keypoints of images (b, 3, h, w) in [0, 1]."""
+        features = self.shrink(torch.cat((2.0 * image - 1.0, coordinates(image)), dim=1))
+        for block in self.film:
+            features = block(features, instruction)
+        return features, keypoints(self.look(features))
+
+
+def coordinates(image: Tensor) -> Tensor:
+    """Return the place of every pixel's centre, x then y, as two more channels (b, 2, h, w)."""
+    height, width = image.shape[-2:]
+    y, x = (_centers(size, image) for size in (height, width))
+    grid = torch.stack((x.expand(height, width), y[:, None].expand(height, width)))
+    return grid.expand(image.shape[0], 2, height, width)
+
+
+def keypoints(logits: Tensor) -> Keypoints:
+    """Read a map (b, c, h, w) out as places: the spatial softmax of Levine et al. (arXiv 1504.00702), sec. 4.2."""
+    height, width = logits.shape[-2:]
+    share = functional.softmax(logits.flatten(2), dim=2).unflatten(2, (height, width))
+    x = share.sum(dim=2) @ _centers(width, logits)
+    y = share.sum(dim=3) @ _centers(height, logits)
+    strength = logits.flatten(2).logsumexp(dim=2) - torch.log(logits.new_tensor(height * width))
+    return Keypoints(torch.stack((x, y), dim=2), strength, logits)
+
+
+def target_loss(found: Keypoints, target: Tensor) -> Tensor:
+    """Return how far the first keypoint is from the named object, (b,).
+
+    Cross-entropy of its softmax with the object's place, spread over the nearest four cells so that its mean is exact,
+    plus that of its strength with whether the object is visible. It teaches; no policy reads the target to act.
+
+    Args:
+        found: Keypoints of the camera that the target speaks of.
+        target: x, y and 1.0 where the object is visible, else 0.0, (b, 3).
+    """
+    logits, visible = found.logits[:, 0], target[:, 2]
+    height, width = logits.shape[-2:]
+    near_x, near_y = _nearness(target[:, 0], width, logits), _nearness(target[:, 1], height, logits)
+    wanted = near_y[:, :, None] * near_x[:, None, :]
+    place = -(wanted * functional.log_softmax(logits.flatten(1), dim=1).view_as(wanted)).sum(dim=(1, 2))
+    seen = functional.binary_cross_entropy_with_logits(found.strength[:, 0], visible, reduction="none")
+    return visible * place + seen
+
+
+def _centers(size: int, like: Tensor) -> Tensor:
+    """Return the places of `size` equal cells' centres in [-1, 1]."""
+    return (2.0 * torch.arange(size, device=like.device, dtype=like.dtype) + 1.0) / size - 1.0
+
+
+def _nearness(place: Tensor, size: int, like: Tensor) -> Tensor:
+    """Return the weights (b, size) with which cells interpolate a place linearly; beyond the edge, the edge's cell."""
+    half = 1.0 / size
+    place = place.clamp(half - 1.0, 1.0 - half)
+    return (1.0 - (place[:, None] - _centers(size, like)).abs() * (0.5 * size)).clamp(min=0.0)
