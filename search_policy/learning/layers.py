@@ -16,3 +16,15 @@ def dense(*widths: int, norm: bool = False, dropout: float = 0.0) -> nn.Sequenti
             layers.extend([nn.LayerNorm(widths[index + 1]), nn.ReLU()] if norm else [nn.ReLU()])
             layers.append(ByteDropout(dropout))
     return nn.Sequential(*layers)
+
+
+def linear_at(layers: nn.Sequential, place: int) -> nn.Linear:
+    """Return the linear layer at a place of what `dense` returned.
+
+    Raises:
+        TypeError: Another layer is there.
+    """
+    layer = layers[place]
+    if not isinstance(layer, nn.Linear):
+        raise TypeError(f"layer {place} is {type(layer).__name__}, not Linear.")
+    return layer

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from search_policy.learning.aawr import DecisionBatch, Learner
 from search_policy.learning.config import TrainConfig
-from search_policy.learning.layers import dense
+from search_policy.learning.layers import dense, linear_at
 from search_policy.learning.losses import intervention_weights
 from search_policy.learning.networks import ActorSpec, AgentBatch
 
@@ -34,7 +34,7 @@ class Bottleneck(nn.Module):
         width = spec.network.actor
         self.layers = dense(spec.sizes.privileged + spec.token, width, width // 2, 2 * spec.code)
         with torch.no_grad():
-            self.layers[-1].bias[spec.code :] += _INITIAL_LOG_STD
+            linear_at(self.layers, -1).bias[spec.code :] += _INITIAL_LOG_STD
 
     def forward(self, privileged: Tensor, state: AgentBatch) -> tuple[Tensor, Tensor]:
         """Return mean and log standard deviation, (b, c) each; agent states z get no gradient."""

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 
 from search_policy.learning.heads.head import Head, HeadInput
-from search_policy.learning.layers import dense
+from search_policy.learning.layers import dense, linear_at
 from search_policy.learning.losses import weighted_regression_loss
 
 MASKED_LOGIT = -1e9
@@ -31,10 +31,10 @@ class CategoricalHead(Head):
 
     def logits(self, z: HeadInput) -> Tensor:
         """Return the views' logits, masked ones far below all others, (b, v)."""
-        first, *others = self.scorer
+        first, others = linear_at(self.scorer, 0), list(self.scorer)[1:]
         # The shared features enter once per agent state, not once per view: a fifth of the products, the same sums.
-        of_shared, of_views = first.weight.split([z.shared.shape[1], z.views.shape[2]], dim=1)  # type: ignore[operator]
-        hidden = linear(z.shared, of_shared, first.bias)[:, None] + linear(z.views, of_views)  # type: ignore[arg-type]
+        of_shared, of_views = first.weight.split([z.shared.shape[1], z.views.shape[2]], dim=1)
+        hidden = linear(z.shared, of_shared, first.bias)[:, None] + linear(z.views, of_views)
         for layer in others:
             hidden = layer(hidden)
         return torch.where(z.mask, (hidden.squeeze(2) + self.bias(z.shared)).float(), MASKED_LOGIT)
