@@ -190,9 +190,9 @@ def _slow_mover(mover: MoverConfig, speed: float) -> MoverConfig:
 def _simulated(options: RunOptions) -> Field:
     from robots.sim.layout import sample_episode
     from robots.sim.mujoco_robot import MujocoRobot, SimConfig
-    from robots.sim.tasks import find_task
+    from robots.sim.tasks import searched_scene
 
-    find_task(options.task)
+    searched_scene(options.task)
     spec = sample_episode(options.task, options.seed)
     clock = MonotonicClock()
     robot = MujocoRobot(SimConfig(wrist_px=SIM_WRIST_PX, scene=spec.scene), clock.now)

@@ -7,6 +7,7 @@ from handoff.detectors.color_shape import WEIGHTS
 from robots.errors import UsageError
 from robots.sim.episode import EpisodeSpec
 from robots.sim.layout import sample_episode
+from robots.sim.tasks import searched_scene
 
 
 def sample_layout(config: EvalConfig, seed: int) -> EpisodeSpec:
@@ -33,10 +34,7 @@ def check_layout(config: EvalConfig, spec: EpisodeSpec) -> None:
         UsageError: The scene has no shelves to search, the detector does not know the target, or the learned search
             knows other furniture.
     """
-    if spec.scene == "koch":
-        raise UsageError(
-            f"{spec.task.name} has no shelves to search: use it through Gymnasium or LeRobot, with its scripted expert."
-        )
+    searched_scene(spec.task.name)
     known = [path.stem for path in WEIGHTS.glob("*.safetensors")]
     if spec.task.target not in known:
         raise UsageError.unknown("detector target", spec.task.target, known)

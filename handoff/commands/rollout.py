@@ -108,11 +108,12 @@ def run(_command: str, arguments: Sequence[str]) -> int:
         UsageError: A name does not exist, the folder belongs to other options, or Ray is not installed.
     """
     from robots.sim.randomization import load_randomization
-    from robots.sim.tasks import find_task
+    from robots.sim.tasks import find_task, searched_scene
     from search_policy.searchers.methods import find_method
 
     options = parse_options(RolloutOptions, arguments)
     find_task(options.task, options.target or None)
+    searched_scene(options.task)
     find_method(options.method)
     _ = options.policy_folder  # refuses a task that no shipped policy knows
     load_randomization(options.randomization)

@@ -12,6 +12,8 @@ from robots.types import Task
 
 Span = tuple[float, float]
 
+TABLE = "koch"  # the scene without shelves
+
 
 @dataclass(frozen=True, slots=True)
 class Setting:
@@ -120,3 +122,16 @@ def scene_of(name: str) -> str:
         UsageError: There is no such task.
     """
     return find_setting(name).scene
+
+
+def searched_scene(name: str) -> str:
+    """Return the scene of a task whose furniture can be searched.
+
+    Raises:
+        UsageError: There is no such task, or its scene has no shelves to search.
+    """
+    if (scene := scene_of(name)) == TABLE:
+        raise UsageError(
+            f"{name} has no shelves to search: use it through Gymnasium or LeRobot, with its scripted expert."
+        )
+    return scene

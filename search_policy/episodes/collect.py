@@ -80,13 +80,13 @@ def scene_of_tasks(tasks: tuple[str, ...], targets: tuple[str, ...] = ()) -> str
     """Return the one scene of these tasks: a run has one region, hence one set of candidate views.
 
     Raises:
-        UsageError: A task or target is unknown, or the tasks take place in several scenes.
+        UsageError: A task or target is unknown, has no shelves, or the tasks take place in several scenes.
     """
-    from robots.sim.tasks import find_task, scene_of
+    from robots.sim.tasks import find_task, searched_scene
 
     for task, target in itertools.product(tasks, targets or (None,)):
         find_task(task, target)
-    scenes = {task: scene_of(task) for task in tasks}
+    scenes = {task: searched_scene(task) for task in tasks}
     if len(set(scenes.values())) > 1:
         listed = ", ".join(f"{task} in {scene}" for task, scene in scenes.items())
         raise UsageError(f"collect: the tasks of one run must share one scene, but {listed}.")

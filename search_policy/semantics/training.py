@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from robots.errors import UsageError
-from robots.sim.tasks import find_task, scene_of
+from robots.sim.tasks import find_task, searched_scene
 from search_policy.learning.checkpoint import write_atomically
 from search_policy.semantics.belief import Belief, belief_loss
 from search_policy.semantics.config import InsightConfig
@@ -58,7 +58,7 @@ def fit_insight(config: InsightConfig) -> Path:
 
 
 def _check_tasks(tasks: Iterable[str]) -> None:
-    scenes = {scene_of(find_task(task).name) for task in tasks}
+    scenes = {searched_scene(find_task(task).name) for task in tasks}
     if len(scenes) > 1:
         raise UsageError(f"insight: the tasks must share a scene, not {' and '.join(sorted(scenes))}.")
 

@@ -9,7 +9,7 @@ from robots.region import Opening
 from robots.sim.layout import sample_episode, target_posterior
 from robots.sim.layouts.prior import COLUMNS
 from robots.sim.objects import CLASSES
-from robots.sim.tasks import TASKS, find_task, scene_of, targets_of
+from robots.sim.tasks import TASKS, find_task, scene_of, searched_scene, targets_of
 
 SHELVED = sorted(task for task in TASKS if scene_of(task) != "koch")
 PRESETS = st.sampled_from(["none", "extreme"])
@@ -60,3 +60,9 @@ def test_instructions_name_the_target_and_unknown_ones_are_refused():
     assert find_task("bookshelf_pineapple", "mug").instruction == "Pick up the mug from the bookshelf."
     with pytest.raises(UsageError, match="mug"):
         find_task("bookshelf_pineapple", "mugg")
+
+
+def test_what_has_no_shelves_is_refused_for_searching() -> None:
+    assert searched_scene("shelf_cabinet") == "cabinet"
+    with pytest.raises(UsageError, match="koch_lift has no shelves to search"):
+        searched_scene("koch_lift")
