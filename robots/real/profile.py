@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from robots.errors import UsageError
 from robots.reading import read
 from robots.safety import SafetyLimits
 from robots.types import CameraIntrinsics, Float
+from robots.yaml_files import find_shipped, load_yaml
 
 SHIPPED = Path(__file__).resolve().parents[2] / "configs" / "robots"
 HOW_TO_LIMIT = (
@@ -269,13 +269,8 @@ def load_profile(path: Path) -> Profile:
         UsageError: The file is missing or no YAML.
         SpecError: A field is unknown, missing or wrong; the message names it.
     """
-    path = _find(path)
-    try:
-        values = yaml.safe_load(path.read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
-    except OSError as error:
-        raise UsageError(f"Cannot read the robot profile {path}: {error.strerror}.") from error
+    path = find_shipped(path, SHIPPED, "robot profile")
+    values = load_yaml(path, "robot profile")
     if (
         isinstance(values, dict)
         and isinstance(model := values.get("model"), dict)
@@ -283,12 +278,3 @@ def load_profile(path: Path) -> Profile:
     ):
         values["model"] = {**model, "file": str(path.parent / Path(model["file"]).expanduser())}
     return read(Profile, values, path.name)
-
-
-def _find(path: Path) -> Path:
-    if path.is_file() or path.parent != Path() or path.suffix:
-        return path
-    shipped = SHIPPED / f"{path}.yaml"
-    if not shipped.is_file():
-        raise UsageError.unknown("robot profile", str(path), [file.stem for file in SHIPPED.glob("*.yaml")])
-    return shipped
