@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 from statsmodels.stats.multitest import multipletests
 
 from robots.errors import UsageError
@@ -71,7 +72,7 @@ class Finding:
 
 
 def audit(
-    decisions: AuditedDecisions, settings: AuditSettings, done: Callable[[], None] = lambda: None
+    decisions: AuditedDecisions, settings: AuditSettings, done: Callable[[], object] = lambda: None
 ) -> list[Finding]:
     """Return a finding for each signal, and for all together where there are several.
 
@@ -96,7 +97,7 @@ def audit(
         groups[TOGETHER] = list(kept.signals.values())
     found = []
     for name, blocks in groups.items():
-        found.append(_finding(name, blocks, state, kept, fold, settings, rng))  # type: ignore[arg-type]
+        found.append(_finding(name, blocks, state, kept, fold, settings, rng))
         done()
     return corrected(found)
 
@@ -116,7 +117,7 @@ def _finding(
     blocks: list[Matrix],
     state: Matrix,
     kept: AuditedDecisions,
-    fold: np.ndarray[tuple[int], np.dtype[np.int64]],
+    fold: NDArray[np.int64],
     settings: AuditSettings,
     rng: np.random.Generator,
 ) -> Finding:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -20,19 +20,27 @@ from search_policy.observations import ObsGroups
 from search_policy.online.sensors import FadingSensors
 
 
+class Embeddings(Protocol):
+    """The frames' image embeddings: a tensor (n, embedding), or what looks them up like one."""
+
+    def __getitem__(self, index: Tensor, /) -> Tensor:
+        """Return embeddings, index (...) of frame numbers to (..., embedding)."""
+        ...
+
+
 class DecisionSource:
     """Hands out batches of decisions whose images were embedded once.
 
     Args:
         frames: Decision frames.
         decisions: Their learnable decisions.
-        embedding: The frames' image embeddings, (n, embedding).
+        embedding: The frames' image embeddings.
         groups: What the critic sees.
         history: Earlier decision frames of the same episode that agent states carry; 0 for none.
     """
 
     def __init__(
-        self, frames: Frames, decisions: Transitions, embedding: Tensor, groups: ObsGroups, history: int = 0
+        self, frames: Frames, decisions: Transitions, embedding: Embeddings, groups: ObsGroups, history: int = 0
     ) -> None:
         self._embedding = embedding
         self._memory = torch.tensor(

@@ -38,6 +38,7 @@ class PublishedEncoder(nn.Module):
         for kernel in KERNELS:
             layers += [nn.Conv2d(channels, CHANNELS, kernel, stride=2), nn.ReLU()]
             channels = CHANNELS
+        # torch's stub of `to` lacks the memory format.
         self.convolutions = nn.Sequential(*layers).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.head = nn.Sequential(nn.Linear(CHANNELS * side(IMAGE_PX) ** 2, width), nn.LayerNorm(width), nn.Tanh())
 

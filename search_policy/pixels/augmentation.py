@@ -173,8 +173,10 @@ class Augmentation:
 
     def _jitter(self, image: Tensor, rng: np.random.Generator) -> Tensor:
         config, b = self.config, len(image)
-        factors = [_uniform(rng, 1.0 - s, 1.0 + s, b) for s in (config.brightness, config.contrast, config.saturation)]
-        return color_jitter(image, *factors, _uniform(rng, -config.hue, config.hue, b))  # type: ignore[call-arg]
+        brightness, contrast, saturation = (
+            _uniform(rng, 1.0 - s, 1.0 + s, b) for s in (config.brightness, config.contrast, config.saturation)
+        )
+        return color_jitter(image, brightness, contrast, saturation, _uniform(rng, -config.hue, config.hue, b))
 
     def _blur(self, image: Tensor, rng: np.random.Generator) -> Tensor:
         return gaussian_blur(image, _uniform(rng, 0.0, self.config.blur_sigma_px, len(image)))

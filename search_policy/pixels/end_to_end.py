@@ -46,7 +46,7 @@ class LiveEmbeddings:
     def __len__(self) -> int:
         return len(self._inputs)
 
-    def __getitem__(self, index: Tensor) -> Tensor:
+    def __getitem__(self, index: Tensor, /) -> Tensor:
         """Return embeddings, index (...) of frame numbers to (..., width)."""
         frames, place = torch.unique(index, return_inverse=True)
         embedded: Tensor = self._encoder(self.inputs(frames))
@@ -84,7 +84,7 @@ class EndToEndSource(DecisionSource):
         inputs = encoder_inputs(encoder, frames.image, Path(config.pixels.features))
         require_images(encoder, config.pixels)
         self._live = LiveEmbeddings(encoder, inputs, Augmentation(config.pixels), rng)
-        super().__init__(frames, decisions, self._live, config.groups, config.memory.frames)  # type: ignore[arg-type]
+        super().__init__(frames, decisions, self._live, config.groups, config.memory.frames)
 
     def batch(self, rows: NDArray[np.int64]) -> DecisionBatch:
         """Return these decisions, (b,) row numbers."""

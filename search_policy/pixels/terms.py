@@ -72,14 +72,16 @@ class PixelTerms:
 
     def actor(self, actor: Actor, batch: DecisionBatch) -> Term:
         """Return the weighted terms of the actor's loss, which train the encoder, and the metrics."""
-        copies, loss, metrics = batch.copies, 0.0, {}
+        copies = batch.copies
+        loss: Tensor | float = 0.0
+        metrics: dict[str, float] = {}
         if copies is not None and copies.state is not None:
             drac = policy_divergence(actor, batch.state, copies.state)
-            loss, metrics = loss + self._config.drac * drac, {"drac_policy": drac.item()}  # type: ignore[assignment]
+            loss, metrics = loss + self._config.drac * drac, {"drac_policy": drac.item()}
         if copies is not None and copies.keys is not None and self.contrast is not None:
             query = batch.state if copies.state is None else copies.state
             curl = self.contrast.loss(query.embedding, copies.keys)
-            loss, metrics = loss + self._config.curl * curl, {**metrics, "curl_loss": curl.item()}  # type: ignore[assignment]
+            loss, metrics = loss + self._config.curl * curl, {**metrics, "curl_loss": curl.item()}
         return loss, metrics
 
     def critic(self, critic: Critic, batch: DecisionBatch) -> Term:

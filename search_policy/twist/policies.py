@@ -7,6 +7,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from robots.types import Float
 from search_policy.observations import AgentState
 from search_policy.twist.config import AXES
 
@@ -34,7 +35,7 @@ class WanderingPolicy:
     def __init__(self, horizon: int = 5, keep: float = 0.8) -> None:
         self._horizon, self._keep = horizon, keep
         self._rng = np.random.default_rng(0)
-        self._mean = np.zeros(len(AXES))
+        self._mean: Float = np.zeros(len(AXES))
 
     def reset(self, rng: np.random.Generator) -> None:
         """Take over the episode's generator."""
@@ -43,5 +44,5 @@ class WanderingPolicy:
 
     def choose(self, state: AgentState) -> NDArray[np.float32]:
         """Draw a chunk, the same twist throughout."""
-        self._mean = self._keep * self._mean + self._rng.normal(0.0, 0.5, len(AXES))  # type: ignore[assignment]
+        self._mean = self._keep * self._mean + self._rng.normal(0.0, 0.5, len(AXES))
         return np.tile(np.clip(self._mean, -1.0, 1.0), (self._horizon, 1)).astype(np.float32)

@@ -69,6 +69,9 @@ class TwistSkill:
         seed: Seed of the policy's randomness; every episode draws its own stream from it.
     """
 
+    _motion: Float
+    _waiting: NDArray[np.float32]
+
     def __init__(
         self,
         policy: ChunkPolicy,
@@ -129,10 +132,10 @@ class TwistSkill:
         """
         self._take_lease(lease)
         self._look(observation, frame)
-        if not len(self._waiting) and not self._choose(observation):  # type: ignore[has-type]
+        if not len(self._waiting) and not self._choose(observation):
             return None
         self._step += 1
-        levelled, self._waiting = self._waiting[0] * self._limits, self._waiting[1:]  # type: ignore[has-type]
+        levelled, self._waiting = self._waiting[0] * self._limits, self._waiting[1:]
         twist = self._drive(levelled, observation)
         self._motion = commanded(twist, observation, self._camera, self.config.mover)
         action = Action(ActionSpace.CARTESIAN_VELOCITY, twist, gripper=0.0)
@@ -161,8 +164,8 @@ class TwistSkill:
     def _rest(self) -> None:
         """Drop what is left of the chunk and start from rest."""
         self._mover.stop()
-        self._motion: Float = np.zeros(len(AXES))  # type: ignore[no-redef]
-        self._waiting: NDArray[np.float32] = np.zeros((0, len(AXES)), dtype=np.float32)  # type: ignore[no-redef]
+        self._motion = np.zeros(len(AXES))
+        self._waiting = np.zeros((0, len(AXES)), dtype=np.float32)
         self._stale = 0
         self._health = SkillHealth(SkillState.READY)
 

@@ -7,6 +7,7 @@ slots before the episode's first decision are masked.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import cast
 
 import torch
@@ -108,8 +109,12 @@ def build_recall(config: MemoryConfig, token: int) -> Recall:
     """
     if config.kind == "none":
         return NoRecall()
-    kinds = {"window": WindowRecall, "gru": GruRecall, "attention": AttentionRecall}
-    return kinds[config.kind](token, config)  # type: ignore[abstract]
+    kinds: dict[str, Callable[[int, MemoryConfig], Recall]] = {
+        "window": WindowRecall,
+        "gru": GruRecall,
+        "attention": AttentionRecall,
+    }
+    return kinds[config.kind](token, config)
 
 
 def _given(history: Tensor | None, mask: Tensor | None) -> tuple[Tensor, Tensor]:
