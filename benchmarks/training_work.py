@@ -1,7 +1,8 @@
 """One update of our trainer, in each of the forms that are compared: what the trainer itself runs, on noise.
 
 `published` is a network of the published shape, `ours` the compact one, both with the encoder learning end to end from
-the frame store; `cached` is the shipped recipe, whose frames were embedded once.
+the frame store; `cached` is the default recipe, whose frames were embedded once; `shipped` is the recipe of the shipped
+policies, which reads views alone and weighs every open one, without its insight.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ SHAPES = {
     ),
     "ours": TrainConfig(pixels=END_TO_END),
     "cached": TrainConfig(),
+    "shipped": TrainConfig(choices="open", network=NetworkConfig(reads=())),
 }
 PRECISIONS = ("fp32", "bf16")
 
@@ -104,5 +106,5 @@ def moved(value: Any, device: str) -> Any:  # noqa: ANN401
 def shipped(out: Path, updates: int, pretrain_updates: int) -> TrainConfig:
     """Return the shipped recipe with fewer updates."""
     often = max(1, updates // 2)
-    config = TrainConfig(out=str(out), updates=updates, pretrain_updates=pretrain_updates)
+    config = replace(SHAPES["shipped"], out=str(out), updates=updates, pretrain_updates=pretrain_updates)
     return replace(config, log_every=often, checkpoint_every=often)

@@ -8,7 +8,10 @@ import sys
 import pytest
 
 TINY = "--rounds 1 --seconds 0 --batch 2 --episodes 1 --buffer 100 --demonstrations 6 --updates 3 --acts 3"
-WORK = ["reconstruction.fp32", *(f"{s}.{p}" for s in ("published", "ours", "cached") for p in ("fp32", "bf16"))]
+WORK = [
+    "reconstruction.fp32",
+    *(f"{s}.{p}" for s in ("published", "ours", "cached", "shipped") for p in ("fp32", "bf16")),
+]
 
 
 def names():
@@ -17,7 +20,7 @@ def names():
     yield from (f"train.ratio.{name}" for name in ("published", "published.bf16", "ours", "cached"))
     yield from (f"train.sampling_cpu_s_per_batch.{name}" for name in ("reconstruction", "ours", "cached"))
     yield from ("train.buffer_mib_per_10k", "train.buffer_mib_per_10k.reconstruction", "train.peak_mib")
-    yield from ("act.cpu_ms", "act.wall_ms_p99_loaded")
+    yield from ("act.cpu_ms", "act.wall_ms_p99_loaded", "act.step_cpu_ms", "act.step_wall_ms_p99_loaded")
 
 
 @pytest.mark.slow
