@@ -18,6 +18,7 @@ COMMANDS = {
     "eval": ("evaluate", "the same for any number of layouts and methods"),
     "run": ("run", "search and hand over on a robot: a real arm, or the simulation in wall-clock time"),
     "train": ("train", "train a search policy in simulation"),
+    "train-generalist": ("train_generalist", "train a policy that grasps on a recorded dataset, by LeRobot's trainer"),
     "audit": ("audit", "test whether a privileged signal of recorded episodes helps the critic"),
     "experiment": ("experiment", "compare ways to learn a search: train, evaluate and report a whole grid"),
     "rollout": ("rollout", "run search episodes in simulation with any searcher, without a handoff"),

@@ -19,6 +19,7 @@ COMPOSITION_ROOT = ("handoff/cli.py", "handoff/commands/")
 TORCH_ALLOWED = (
     "search_policy/",
     "vla_bridge/backends/",
+    "vla_bridge/training/",
     "vla_bridge/policies/",
     "robots/lerobot_adapter",
     "robots/lerobot_plugin/",
