@@ -195,6 +195,16 @@ def rotation_vector(rotation: Float) -> Float:
     return vector
 
 
+def rotation_of(vector: Float) -> Float:
+    """Return the rotation matrix (3, 3) of a rotation vector (3,) [rad]."""
+    quat, matrix = np.empty(4), np.empty(9)
+    angle = float(np.linalg.norm(vector))
+    axis = np.asarray(vector, dtype=np.float64) / angle if angle > 1e-12 else np.array([0.0, 0.0, 1.0])
+    mujoco.mju_axisAngle2Quat(quat, axis, angle)
+    mujoco.mju_quat2Mat(matrix, quat)
+    return matrix.reshape(3, 3)
+
+
 def _shortest_arc(start: Float, end: Float) -> Float:
     axis = np.cross(start, end)
     sine = float(np.linalg.norm(axis))

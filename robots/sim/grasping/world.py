@@ -11,6 +11,7 @@ from robots.sim.arms import arm_of
 from robots.sim.episode import EpisodeSpec, ObjectSpec
 from robots.sim.experts.collision import ArmIndices, CollisionChecker
 from robots.sim.experts.lift import body_pose
+from robots.sim.frustum import may_hide, may_show
 from robots.sim.kinematics import ArmKinematics
 from robots.sim.mujoco_robot import MujocoRobot, SimConfig
 from robots.sim.objects import find_class
@@ -129,6 +130,17 @@ class GraspWorld:
         ids = robot.renderer.geom_ids(robot.data, WRIST_CAMERA, SEEN_PX)
         bodies = np.where(ids >= 0, robot.model.geom_bodyid[ids], -1)
         return {item.name: _sight(bodies == robot.model.body(item.name).id) for item in self.spec.objects}
+
+    def target_sight(self) -> Sight:
+        """Return how the named object appears in the wrist image; draws only what may hide it."""
+        robot, item = self.robot, self.target
+        if item is None:
+            return Sight(0)
+        model, data, body = robot.model, robot.data, robot.model.body(item.name).id
+        if not may_show(model, data, WRIST_CAMERA, body, 1.0):
+            return Sight(0)
+        ids = robot.renderer.geom_ids(data, WRIST_CAMERA, SEEN_PX, may_hide(model, data, WRIST_CAMERA, body))
+        return _sight((ids >= 0) & (model.geom_bodyid[ids] == body))
 
     def alone_px(self) -> int:
         """Return how many pixels of `SEEN_PX` the named object would cover with nothing in front of it."""
