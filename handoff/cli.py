@@ -22,6 +22,8 @@ COMMANDS = {
     "audit": ("audit", "test whether a privileged signal of recorded episodes helps the critic"),
     "experiment": ("experiment", "compare ways to learn a search: train, evaluate and report a whole grid"),
     "rollout": ("rollout", "run search episodes in simulation with any searcher, without a handoff"),
+    "collect-grasps": ("collect_grasps", "record demonstrations of grasps in simulation as a dataset"),
+    "eval-grasps": ("eval_grasps", "measure grasps over the view at handoff, swapped instructions and absent objects"),
     "serve": ("serve", "run the policy server for a generalist"),
     "fit-detector": ("fit_detector", "fit the colour-shape detector of a task to auto-labelled renders"),
     "fit-insight": ("fit_insight", "train what tells a search skill what stands where, and what that hints at"),
