@@ -61,6 +61,9 @@ def learning_curve(name: str, measures: Sequence[Mapping[str, Any]], measure: st
             axes.set_xticks(sizes, [str(size) for size in sizes])
             axes.minorticks_off()
             axes.set_xlim(sizes[0] * 0.85, sizes[-1] * 1.18)
+        if measure == "success":
+            low, high = axes.get_ylim()
+            axes.set_ylim(max(low, -2.0), min(high, 102.0))
         axes.set(xlabel="demonstrations", ylabel=label)
         axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
 

@@ -102,7 +102,10 @@ FAILURE_NOTE = (
 
 def comparison_table(title: str, comparisons: Sequence[Mapping[str, Any]]) -> Table:
     """Return the planned comparisons, one row per pair and setting."""
-    header = ("setting", "first", "second", "seeds", "steps, first - second [95 %]", "p", "found, points [95 %]", "p ")
+    header = (
+        *("setting", "first", "second", "seeds", "steps, first - second [95 %]", "p of steps"),
+        *("found, points, first - second [95 %]", "p of found"),
+    )
     lines = [
         (
             *(item["text"], item["first"], item["second"], str(item["seeds"])),
