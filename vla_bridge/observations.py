@@ -28,6 +28,12 @@ from vla_bridge.messages import PolicySchema
 IMAGES = "observation.images."
 PRIVILEGED = "privileged."
 TWIST_DIM = 6
+# What a robot takes in each space, see `ActionSpace`.
+ACTION_UNITS: Mapping[ActionSpace, str] = {
+    ActionSpace.CARTESIAN_VELOCITY: "m/s, rad/s",
+    ActionSpace.JOINT_VELOCITY: "rad/s",
+    ActionSpace.JOINT_POSITION: "rad",
+}
 
 type PrivilegedState = Callable[[], Mapping[str, NDArray[Any]]]
 
@@ -53,6 +59,8 @@ def check_robot(description: RobotDescription, schema: PolicySchema, *, privileg
         raise SchemaError(
             f"actions: {schema.policy} gives {schema.action_dim} values, {description.name} takes {width}."
         )
+    if schema.action.unit != (unit := ACTION_UNITS[schema.action_space]):
+        raise SchemaError(f"actions: {schema.policy} gives {schema.action.unit}, {description.name} takes {unit}.")
 
 
 def assemble(

@@ -1,15 +1,14 @@
 """Any LeRobot policy saved in a local folder: ACT, pi0, SmolVLA, or one registered by a plug-in.
 
-Nothing is downloaded, no code from the folder is run, and a folder that is damaged or incomplete is refused before it
-can answer. Torch and LeRobot are imported when the policy is loaded.
+Nothing is downloaded unless the user names a policy on the hub, no code from the folder is run, and a folder that is
+damaged or incomplete is refused before it can answer. Torch and LeRobot are imported when the policy is loaded.
 """
 
 from __future__ import annotations
 
 import logging
-import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,42 +16,51 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robots.errors import CheckpointError, SchemaError, SpecError, UsageError
-from robots.specs import ArraySpec
 from robots.types import ActionSpace
 from vla_bridge.backends.base import BackendConfig, Prediction
-from vla_bridge.backends.checkpoints import (
-    POSTPROCESSOR,
-    PREPROCESSOR,
-    WEIGHTS,
-    check_tensors,
-    read_steps,
-    read_weights_header,
+from vla_bridge.backends.checkpoints import POSTPROCESSOR, PREPROCESSOR, read_steps, read_weights_header
+from vla_bridge.backends.conversion import POSE, STATE, state_of, to_prediction
+from vla_bridge.backends.hub import local_folder
+from vla_bridge.backends.language import Language, tokenizer_overrides
+from vla_bridge.backends.loading import (
+    build_policy,
+    build_processors,
+    chunk_length,
+    predict_chunk,
+    read_config,
+    usual_values,
 )
-from vla_bridge.messages import GripperConvention, Infer, PolicySchema
+from vla_bridge.backends.schemas import cameras_of, make_schema
+from vla_bridge.conventions import ActionProfile, Frame, GripperAction, Part, Unit, Units
+from vla_bridge.messages import Infer, PolicySchema
+from vla_bridge.observations import IMAGES
+from vla_bridge.profiles import CameraUse, GeneralistProfile, load_profile
 
 if TYPE_CHECKING:
     import torch
 
 logger = logging.getLogger(__name__)
 
-IMAGES = "observation.images."
+DECLARED_BY_PROFILE = ("action_space", "control_hz", "gripper", "gripper_open", "gripper_closed")
 
 
 @dataclass(frozen=True)
 class LeRobotConfig(BackendConfig):
     """Options of the `lerobot` backend: what a policy folder does not say about itself."""
 
-    # Folder with config.json, model.safetensors and the saved processors.
+    # Folder with config.json, model.safetensors and the saved processors; or org/name on the Hugging Face hub.
     path: Path
-    # What the actions mean: cartesian_velocity, joint_velocity or joint_position.
+    # What the values mean: a profile file, or a shipped one (baton_sim, droid_joint_velocity, libero, so101).
+    profile: str = ""
+    # Without a profile: what the actions mean: cartesian_velocity (world frame), joint_velocity or joint_position.
     action_space: str = "joint_position"
-    # Rate at which the policy was trained to act [Hz].
+    # Without a profile: rate at which the policy was trained to act [Hz].
     control_hz: float = 15.0
-    # Whether the last action value is the gripper.
+    # Without a profile: whether the last action value is the gripper.
     gripper: bool = True
-    # Gripper value that means open.
+    # Without a profile: gripper value that means open.
     gripper_open: float = 0.0
-    # Gripper value that means closed.
+    # Without a profile: gripper value that means closed.
     gripper_closed: float = 1.0
     # Names of the policy's cameras on this robot, where they differ: policy's name to robot's name.
     cameras: dict[str, str] = field(default_factory=dict)
@@ -68,6 +76,36 @@ class LeRobotConfig(BackendConfig):
             raise UsageError.unknown("action space", self.action_space, ActionSpace)
         if not self.control_hz > 0.0 or self.gripper_open == self.gripper_closed:
             raise UsageError("A policy needs a positive control_hz, and gripper_open and gripper_closed that differ.")
+        default = {item.name: item.default for item in fields(self)}
+        twice = [name for name in DECLARED_BY_PROFILE if self.profile and getattr(self, name) != default[name]]
+        if twice:
+            raise UsageError(f"{twice[0]} is declared by the profile {self.profile}: leave the option out.")
+        self.declared()
+
+    def declared(self) -> GeneralistProfile:
+        """Return the profile that the options name or describe, with this robot's camera names.
+
+        Raises:
+            UsageError: There is no such profile.
+            SpecError: A field of it is wrong.
+        """
+        profile = load_profile(self.profile) if self.profile else self._described()
+        renamed = {
+            name: CameraUse(camera) if (use := profile.cameras.get(name)) is None else replace(use, camera=camera)
+            for name, camera in self.cameras.items()
+        }
+        return replace(profile, cameras={**profile.cameras, **renamed})
+
+    def _described(self) -> GeneralistProfile:
+        twist = self.action_space == ActionSpace.CARTESIAN_VELOCITY
+        action = ActionProfile(
+            ActionSpace(self.action_space),
+            layout=(Part.MOTION, Part.GRIPPER) if self.gripper else (Part.MOTION,),
+            frame=Frame.WORLD if twist else None,
+            units=Units(Unit.M_RAD if twist else Unit.RAD),
+            gripper=GripperAction(self.gripper_open, self.gripper_closed),
+        )
+        return GeneralistProfile("options", self.control_hz, action)
 
 
 class LeRobotBackend:
@@ -75,9 +113,13 @@ class LeRobotBackend:
 
     def __init__(self, config: LeRobotConfig) -> None:
         self._config = config
+        self._profile = config.declared()
+        self._folder = config.path
         self._policy: Any = None
         self._preprocess: Any = None
         self._postprocess: Any = None
+        self._language: Language | None = None
+        self._cameras: dict[str, CameraUse | None] = {}
         self._schema: PolicySchema | None = None
 
     @property
@@ -95,83 +137,107 @@ class LeRobotBackend:
         """Verify the folder, build the policy, load the weights strictly, and restore its processors.
 
         Raises:
-            CheckpointError: The folder is damaged, incomplete, of an unknown type, or its digest is another one.
+            CheckpointError: The folder is damaged, incomplete, of an unknown type, its digest is another one, or it
+                does not fit the profile.
         """
-        os.environ["HF_HUB_OFFLINE"] = "1"
-        folder = self._config.path
+        folder = self._folder = local_folder(self._config.path)
         saved = read_weights_header(folder, self._config.sha256)
-        overrides = self._overrides(read_steps(folder, PREPROCESSOR))
+        steps = read_steps(folder, PREPROCESSOR)
         read_steps(folder, POSTPROCESSOR)
-        policy_config = _read_config(folder, self._config.device)
-        self._policy = _build(policy_config, folder, saved)
-        self._preprocess, self._postprocess = _processors(policy_config, folder, overrides)
-        self._schema = _schema(policy_config, self._config)
-        logger.info("Loaded a %s policy with %d tensors from %s.", policy_config.type, len(saved), folder)
+        overrides = tokenizer_overrides(folder, steps)
+        if "device_processor" in steps:
+            overrides["device_processor"] = {"device": self._config.device}
+        config = read_config(folder, self._config.device)
+        self._policy = build_policy(config, folder, saved)
+        self._preprocess, self._postprocess = build_processors(config, folder, steps, overrides)
+        self._language = Language(self._preprocess)
+        self._language.check_vocabulary(self._policy, self._preprocess, folder)
+        self._schema = self._agree(self._policy.config)
+        logger.info("Loaded a %s policy with %d tensors from %s.", config.type, len(saved), folder)
 
     def warm(self) -> None:
-        """Run one synthetic observation and check the answer's shape and values.
+        """Run one synthetic observation, usual for the policy, and check the answer's shape, values and range.
 
         Raises:
-            CheckpointError: The answer does not fit the folder's own description, or is not finite.
+            CheckpointError: The answer does not fit the folder's own description, is not finite, or out of bounds.
         """
         arrays = {spec.name: spec.zeros() for spec in self.schema.observation}
-        prediction = self.infer(Infer("warm", 0, 0, 0.0, 0.0, "warm up", arrays))
+        if POSE in arrays:
+            arrays[POSE] = np.eye(4, dtype=np.float32)
+        willing = replace(self._profile, action=replace(self._profile.action, refuse_above=math.inf))
         try:
-            self.schema.action.validate(prediction.actions)
-        except SpecError as error:
-            raise CheckpointError(f"{self._config.path} answers with the wrong {error}") from None
+            values = self._values(self._usual(), seed=(0, 0))
+            self.schema.action.validate(to_prediction(willing, values, arrays).actions)
+        except (SpecError, RuntimeError, ValueError, IndexError, KeyError, AttributeError) as error:
+            raise CheckpointError(f"{self._folder} fails on a synthetic observation: {error}") from error
 
     def infer(self, request: Infer) -> Prediction:
         """Compute a chunk. Images are scaled to [0, 1] and put channels first, as LeRobot policies expect.
 
         Raises:
             SchemaError: An array is missing; nothing is ever filled in for it.
+            SpecError: The instruction is too long, or the answer is not finite or outside the profile's bounds.
+            PlanningError: The policy refuses.
         """
-        import torch
-
-        torch.manual_seed(np.random.SeedSequence((self._config.seed, request.epoch, request.seq)).generate_state(1)[0])
-        with torch.inference_mode():
-            batch = self._preprocess(self._batch(request))
-            actions = self._postprocess(self._policy.predict_action_chunk(batch))
-        return self._split(actions.squeeze(0).to("cpu", torch.float32).numpy())
+        values = self._values(self._batch(request), seed=(request.epoch, request.seq))
+        return to_prediction(self._profile, values, request.arrays)
 
     def reset(self, session: str) -> None:
         """Forget the policy's internal queues; chunks are computed from one observation, so sessions share nothing."""
         self._policy.reset()
 
+    def _agree(self, config: Any) -> PolicySchema:  # noqa: ANN401 - LeRobot's types are not imported here
+        """Compare the checkpoint with the profile, and return what is asked of the robot."""
+        inputs, masks = config.input_features, hasattr(config, "empty_cameras")
+        if not self._config.profile:  # cameras that no option renames keep their names
+            names = [key.removeprefix(IMAGES) for key, feature in inputs.items() if feature.type.value == "VISUAL"]
+            same = {name: CameraUse(name) for name in names if not (masks and name.startswith("empty_camera_"))}
+            self._profile = replace(self._profile, cameras={**same, **self._profile.cameras})
+        self._cameras = cameras_of(inputs, self._profile, masks=masks)
+        width = config.output_features["action"].shape[0]
+        name = f"{config.type}:{self._folder.name}"
+        return make_schema(name, inputs, width, chunk_length(config), self._profile, masks=masks)
+
+    def _values(self, batch: dict[str, Any], seed: tuple[int, int]) -> NDArray[np.float32]:
+        """Return the policy's answer to a batch, as its postprocessor gives it, (k, values)."""
+        import torch
+
+        assert self._language is not None
+        torch.manual_seed(np.random.SeedSequence((self._config.seed, *seed)).generate_state(1)[0])
+        with torch.inference_mode():
+            batch = self._preprocess(batch)
+            self._language.check_length(batch)
+            actions = self._postprocess(predict_chunk(self._policy, batch))
+        values: NDArray[np.float32] = actions.squeeze(0).to("cpu", torch.float32).numpy()
+        return values[: self.schema.horizon]
+
     def _batch(self, request: Infer) -> dict[str, Any]:
-        names = {self._robot_name(key): key for key in self._policy.config.input_features}
-        batch: dict[str, Any] = {"task": request.instruction}
         for spec in self.schema.observation:
             if spec.name not in request.arrays:
                 raise SchemaError(f"{spec.name}: the policy needs it, but the request does not hold it.")
-            batch[names[spec.name]] = _tensor(request.arrays[spec.name])
+        batch: dict[str, Any] = {"task": request.instruction}
+        for key in self._policy.config.input_features:
+            use = self._cameras.get(key)
+            if use is not None:
+                batch[key] = _tensor(request.arrays[f"{IMAGES}{use.camera}"])
+            elif key == STATE and self._profile.state is not None:
+                batch[key] = _tensor(state_of(self._profile.state, request.arrays))
+            elif key not in self._cameras:
+                batch[key] = _tensor(request.arrays[key])
         return batch
 
-    def _robot_name(self, key: str) -> str:
-        return _robot_name(key, self._config.cameras)
+    def _usual(self) -> dict[str, Any]:
+        """Return a synthetic batch: grey images, and the mean state of the data that the policy was trained on."""
+        import torch
 
-    def _split(self, values: NDArray[np.float32]) -> Prediction:
-        if not self._config.gripper:
-            return Prediction(values)
-        span = self._config.gripper_closed - self._config.gripper_open
-        closed = (values[:, -1] - self._config.gripper_open) / span
-        return Prediction(np.ascontiguousarray(values[:, :-1]), np.clip(closed, 0.0, 1.0).astype(np.float32))
-
-    def _overrides(self, steps: tuple[str, ...]) -> dict[str, dict[str, str]]:
-        """Point the saved steps at this device, and at a tokenizer inside the folder where there is one."""
-        overrides: dict[str, dict[str, str]] = {}
-        if "device_processor" in steps:
-            overrides["device_processor"] = {"device": self._config.device}
-        tokenizer = self._config.path / "tokenizer"
-        if "tokenizer_processor" in steps and tokenizer.is_dir():
-            overrides["tokenizer_processor"] = {"tokenizer_name": str(tokenizer)}
-        return overrides
-
-
-def _robot_name(key: str, cameras: Mapping[str, str]) -> str:
-    name = key.removeprefix(IMAGES)
-    return f"{IMAGES}{cameras.get(name, name)}" if key.startswith(IMAGES) else key
+        batch: dict[str, Any] = {"task": "warm up"}
+        for key, feature in self._policy.config.input_features.items():
+            if feature.type.value != "VISUAL":
+                size = math.prod(feature.shape)
+                batch[key] = usual_values(self._preprocess, key, size).reshape(tuple(feature.shape))
+            elif self._cameras[key] is not None:
+                batch[key] = torch.full(tuple(feature.shape), 0.5)
+        return batch
 
 
 def _tensor(array: NDArray[Any]) -> torch.Tensor:
@@ -181,66 +247,3 @@ def _tensor(array: NDArray[Any]) -> torch.Tensor:
     if array.dtype == np.uint8 and array.ndim == 3:
         return tensor.permute(2, 0, 1).contiguous().to(torch.float32) / 255.0
     return tensor
-
-
-def _read_config(folder: Path, device: str) -> Any:  # noqa: ANN401
-    import draccus
-    import lerobot.policies  # noqa: F401 - registers the policy types
-    from lerobot.configs.policies import PreTrainedConfig
-
-    try:
-        config = PreTrainedConfig.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError, KeyError, TypeError, draccus.ParsingError) as error:
-        raise CheckpointError(f"{folder / 'config.json'} cannot be used: {error}") from None
-    if getattr(config, "n_obs_steps", 1) != 1:
-        raise CheckpointError(f"{folder} needs {config.n_obs_steps} observations at a time; only 1 is supported.")
-    config.device = device
-    for name, value in (("pretrained_backbone_weights", None), ("load_vlm_weights", False)):
-        if hasattr(config, name):  # the folder's own weights replace them; loading them would need the network
-            setattr(config, name, value)
-    return config
-
-
-def _build(config: Any, folder: Path, saved: Mapping[str, tuple[int, ...]]) -> Any:  # noqa: ANN401
-    from lerobot.policies.factory import get_policy_class
-    from safetensors.torch import load_model
-
-    try:
-        policy = get_policy_class(config.type)(config)
-    except (ImportError, OSError, ValueError) as error:
-        raise CheckpointError(f"The {config.type} policy of {folder} cannot be built here: {error}") from None
-    policy.to(config.device)
-    check_tensors(policy.state_dict(), saved, folder)
-    load_model(policy, folder / WEIGHTS, strict=True, device=config.device)
-    policy.eval()
-    return policy
-
-
-def _processors(config: Any, folder: Path, overrides: dict[str, dict[str, str]]) -> tuple[Any, Any]:  # noqa: ANN401
-    from lerobot.policies.factory import make_pre_post_processors
-
-    try:
-        return make_pre_post_processors(config, pretrained_path=str(folder), preprocessor_overrides=overrides)
-    except (ImportError, OSError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"The processors of {folder} cannot be restored: {error}") from None
-
-
-def _schema(policy_config: Any, config: LeRobotConfig) -> PolicySchema:  # noqa: ANN401
-    specs = []
-    for key, feature in policy_config.input_features.items():
-        name = _robot_name(key, config.cameras)
-        if feature.type.value == "VISUAL":
-            channels, height, width = feature.shape
-            specs.append(ArraySpec(name, (height, width, channels), "uint8", "rgb"))
-        else:
-            specs.append(ArraySpec(name, tuple(feature.shape), "float32", "as trained"))
-    width = policy_config.output_features["action"].shape[0] - int(config.gripper)
-    horizon = len(policy_config.action_delta_indices)
-    return PolicySchema(
-        policy=f"{policy_config.type}:{config.path.name}",
-        observation=tuple(specs),
-        action=ArraySpec("actions", (horizon, width), "float32", "as trained"),
-        action_space=ActionSpace(config.action_space),
-        control_hz=config.control_hz,
-        gripper=GripperConvention.OPEN_0_CLOSED_1 if config.gripper else GripperConvention.NONE,
-    )
