@@ -73,13 +73,17 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def option_lines(options: type[Any], prefix: str = "") -> list[str]:
-    """Return one help line per option: name, default, and the comment above the field; `--config_path` last."""
+    """Return one help line per option: name, the comment above the field, choices, default; `--config_path` last.
+
+    A field's choices are the names in its metadata's entry `choices`, where it has one.
+    """
     import draccus.wrappers.docstring as docstring
 
     rows = []
     for name, (kind, owner, field) in _described(options, prefix):
         comment = docstring.get_attribute_docstring(owner, field.name).comment_above
-        rows.append((f"--{name}" + ("" if kind is bool else f" {_metavar(kind)}"), f"{comment}{_default(field)}"))
+        told = f"{comment}{_choices(field)}{_default(field)}"
+        rows.append((f"--{name}" + ("" if kind is bool else f" {_metavar(kind)}"), told))
     rows.append((f"--{CONFIG_OPTION} FILE", "YAML file with any of these; options given beside it win"))
     width = max(len(left) for left, _ in rows)
     return [f"  {left.ljust(width)}  {right}" for left, right in rows]
@@ -180,6 +184,11 @@ def _check_kind(kind: object, value: object, where: str) -> None:
 def _metavar(kind: object) -> str:
     names = {int: "N", float: "X", str: "TEXT", Path: "PATH"}
     return names.get(kind, "A,B,...") if isinstance(kind, type) else "A,B,..."
+
+
+def _choices(field: dataclasses.Field[Any]) -> str:
+    names = ", ".join(field.metadata.get("choices", ()))
+    return f": {names}" if names else ""
 
 
 def _default(field: dataclasses.Field[Any]) -> str:

@@ -44,17 +44,19 @@ def run(_command: str, arguments: Sequence[str]) -> int:
     """Train and print where the exported actor lies.
 
     Raises:
-        UsageError: The run folder belongs to another configuration.
+        UsageError: The run folder belongs to another configuration, or an option has no effect.
     """
     from robots.sim.randomization import load_randomization
     from search_policy.baselines.config import CONFIGS
     from search_policy.learning.config import TrainConfig
+    from search_policy.learning.idle_options import refuse_idle_options
     from search_policy.learning.trainer import train
 
     method = _method(arguments, TrainConfig, *CONFIGS.values())
     if method in CONFIGS:
         return _tell(_train_from_scratch(parse_options(CONFIGS[method], arguments)))
     config = parse_options(TrainConfig, arguments)
+    refuse_idle_options(config)
     load_randomization(config.collect.randomization)
     return _tell(train(config, _color_shape if config.collect.detector == "color_shape" else None))
 

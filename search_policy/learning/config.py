@@ -143,9 +143,9 @@ class TrainConfig:
     method: str = "aawr"
     # What a decision is: viewpoint (choose a candidate view) or twist (steer by chunks)
     action_space: str = "viewpoint"
-    # The actor's head: categorical (viewpoint), or gaussian, mixture or flow (twist)
-    head: str = CATEGORICAL
-    # Weight of a decision: exp (of its advantage) or indicator (advantage > 0)
+    # The actor's head, the first for viewpoint and the others for twist
+    head: str = field(default=CATEGORICAL, metadata={"choices": HEADS})
+    # Weight of a decision: exp (of its advantage) or indicator (advantage > 0); bc has none
     weighting: str = "exp"
     # Whose weights the actor's loss takes: those of the taken views or chunks, or of every open view
     choices: str = "taken"
@@ -169,15 +169,15 @@ class TrainConfig:
     weight_decay: float = 1e-3
     # Discount per control step
     discount: float = 0.995
-    # Expectile of the value regression
+    # Expectile of the value regression; ignored by bc
     expectile: float = 0.7
-    # Temperature; it divides the normalised advantage
+    # Temperature; it divides the normalised advantage; ignored by bc
     beta: float = 0.4
-    # Largest weight of a decision
+    # Largest weight of a decision; ignored by bc
     weight_clip: float = 20.0
-    # Share of the observed return in the advantage's estimate of Q
+    # Share of the observed return in the advantage's estimate of Q; ignored by bc
     return_mix: float = 0.0
-    # Step of the target networks towards the trained ones
+    # Step of the target networks towards the trained ones; ignored by bc
     target_update_rate: float = 0.03
     # Share of episodes held out for diagnostics
     held_out: float = 0.1

@@ -61,7 +61,7 @@ class OnlineConfig:
     address: str = ""
     # Explore by sampling pi; without it the most probable action is taken
     sample: bool = True
-    # Divides the logits before sampling: above 1 explores more, below 1 less
+    # Divides the logits of views before sampling: above 1 explores more, below 1 less
     temperature: float = 1.0
     # Standard deviation of the noise on the executed motion, as a share of the speed limits
     action_noise: float = 0.05
@@ -87,6 +87,8 @@ class OnlineConfig:
             raise UsageError(f"online: the address {self.address!r} belongs to engine ray, not {self.engine}.")
         if self.temperature <= 0.0 or self.action_noise < 0.0:
             raise UsageError("online: temperature must be positive and action_noise not negative.")
+        if self.temperature != 1.0 and not self.sample:
+            raise UsageError(f"online: temperature {self.temperature} has no effect without sample.")
         if self.intervention_weight < 1.0:
             raise UsageError(f"online: intervention_weight must be at least 1, not {self.intervention_weight}.")
 

@@ -11,6 +11,7 @@ from handoff import cli
 from handoff.commands.options import option_lines, parse_options
 from handoff.config import EvalConfig
 from robots.errors import UsageError
+from search_policy.learning.heads.config import HEADS
 
 
 @pytest.mark.parametrize(
@@ -139,3 +140,9 @@ def test_a_disk_error_says_what_to_do(capsys, monkeypatch, number, part):
     assert err.count("\n") == 1
     assert "/runs/x" in err
     assert part in err
+
+
+def test_the_help_lists_every_head(capsys):
+    assert cli.main(["train", "--help"]) == 0
+    line = next(line for line in capsys.readouterr().out.splitlines() if line.split()[:1] == ["--head"])
+    assert all(name in line for name in HEADS)
