@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from tqdm import tqdm
 from handoff import console
 from handoff.commands.options import option_lines, parse_options
 from robots.errors import UsageError
+from search_policy.learning.reward import RewardConfig
 
 if TYPE_CHECKING:
     from search_policy.audit.decisions import AuditedDecisions
@@ -33,6 +34,8 @@ class AuditOptions:
     signals: tuple[str, ...] = ()
     # Discount per control step
     discount: float = 0.995
+    # Weights of the reward, as in training; for data sets that record none
+    reward: RewardConfig = field(default_factory=RewardConfig)
     # Parts of the episodes that predict each other
     folds: int = 5
     # Decisions that are looked at, at most about; the same number from each episode
@@ -67,10 +70,10 @@ def run(_command: str, arguments: Sequence[str]) -> int:
     from search_policy.audit.report import AuditSettings, audit
 
     settings = AuditSettings(options.folds, options.rows, options.draws, options.seed)
-    decisions = load_decisions(Path(options.data), options.signals, options.discount)
+    decisions = load_decisions(Path(options.data), options.signals, options.discount, options.reward)
     total = len(decisions.signals) + (len(decisions.signals) > 1)
     with tqdm(total=total, desc="signals", disable=None, leave=False) as bar:
-        found = audit(decisions, settings, bar.update)  # type: ignore[arg-type]
+        found = audit(decisions, settings, bar.update)
     if options.json:
         console.line(json.dumps(_described(options, decisions, found)))
     else:

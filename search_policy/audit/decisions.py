@@ -60,17 +60,20 @@ class AuditedDecisions:
         )
 
 
-def load_decisions(root: Path, signals: Sequence[str], discount: float) -> AuditedDecisions:
+def load_decisions(
+    root: Path, signals: Sequence[str], discount: float, reward: RewardConfig | None = None
+) -> AuditedDecisions:
     """Read a LeRobotDataset, or a folder of shards.
 
     Args:
         root: Folder with `meta/info.json`, or with `shard-*` folders that have it.
         signals: Privileged columns, with or without `privileged.`; all of them where it is empty.
         discount: Per control step.
+        reward: Weights for the search's decisions, whose data sets record no reward; the default ones where it is None.
 
     Raises:
         UsageError: There is no data set, no privileged column, neither reward nor success, a value that is not finite,
-            or there are too few episodes.
+            weights without effect, or there are too few episodes.
     """
     folders = [root] if (root / INFO).is_file() else sorted(path.parents[1] for path in root.glob(f"shard-*/{INFO}"))
     if not folders:
@@ -78,9 +81,10 @@ def load_decisions(root: Path, signals: Sequence[str], discount: float) -> Audit
     infos = [read_info(folder) for folder in folders]
     chosen = _chosen(infos[0]["features"], signals, folders[0])
     state, left_out = _state_columns(infos[0]["features"], folders[0])
-    parts = [_read(folder, info, [*state, *chosen], discount) for folder, info in zip(folders, infos, strict=True)]
+    names, weights = [*state, *chosen], reward or RewardConfig()
+    parts = [_read(folder, info, names, discount, weights) for folder, info in zip(folders, infos, strict=True)]
     starts = np.cumsum([0, *(int(episode.max()) + 1 for _, _, episode in parts)])
-    columns = {name: np.concatenate([values[name] for values, _, _ in parts]) for name in (*state, *chosen)}
+    columns = {name: np.concatenate([values[name] for values, _, _ in parts]) for name in names}
     episode = np.concatenate([own + start for (_, _, own), start in zip(parts, starts, strict=False)])
     found = AuditedDecisions(
         {name: columns[name] for name in state},
@@ -131,13 +135,15 @@ def _state_columns(features: Mapping[str, Any], folder: Path) -> tuple[list[str]
 
 
 def _read(
-    folder: Path, info: Mapping[str, Any], names: Sequence[str], discount: float
+    folder: Path, info: Mapping[str, Any], names: Sequence[str], discount: float, reward: RewardConfig
 ) -> tuple[dict[str, Matrix], Matrix, NDArray[np.int64]]:
     """Return columns, returns and episodes of one data set; an end frame, which decides nothing, is left out."""
     features = info["features"]
     outcome = [name for name in (REWARD, SUCCESS) if name in features]
     if not outcome:
         raise UsageError(f"{folder} has neither {REWARD!r} nor {SUCCESS!r}: there is no return to explain.")
+    if reward != RewardConfig() and (REWARD in features or STEPS not in features):
+        raise UsageError(f"{folder}: the reward's weights have no effect, for the return comes from {outcome[0]!r}.")
     extra = [name for name in (STEPS, "decision.collisions", "decision.coverage_gain") if name in features]
     tables = [(path, read_table(path)) for path in data_files(folder)]
     values: dict[str, Matrix] = {}
@@ -147,7 +153,7 @@ def _read(
         values[name] = np.concatenate([_column(path, table, name, features[name]) for path, table in tables])
     episode = values["episode_index"][:, 0].astype(np.int64)
     steps = values[STEPS][:, 0] if STEPS in extra else np.ones(len(episode))
-    returns = discounted_returns(_rewards(values, steps, discount), steps, episode, discount)
+    returns = discounted_returns(_rewards(values, steps, discount, reward), steps, episode, discount)
     decides = np.ones(len(episode), dtype=bool)
     if STEPS in extra:
         decides = np.concatenate([episode[1:] == episode[:-1], [False]])
@@ -172,8 +178,8 @@ def _first_bad(values: Matrix) -> int:
     return int(np.argmax(~np.isfinite(values).all(axis=1)))
 
 
-def _rewards(values: Mapping[str, Matrix], steps: Matrix, discount: float) -> Matrix:
-    """Return the recorded reward, or the default reward of the search's decisions, or 1 for success, (n,)."""
+def _rewards(values: Mapping[str, Matrix], steps: Matrix, discount: float, reward: RewardConfig) -> Matrix:
+    """Return the recorded reward, or the reward of the search's decisions, or 1 for success, (n,)."""
     if REWARD in values:
         return values[REWARD][:, 0]
     success = values[SUCCESS][:, 0]
@@ -185,4 +191,4 @@ def _rewards(values: Mapping[str, Matrix], steps: Matrix, discount: float) -> Ma
         DecisionOutcome(int(s), bool(f), float(g), int(c))
         for s, f, g, c in zip(steps, success, gain, collisions, strict=True)
     ]
-    return np.array([sum(reward_terms(outcome, RewardConfig(), discount).values()) for outcome in outcomes])
+    return np.array([sum(reward_terms(outcome, reward, discount).values()) for outcome in outcomes])

@@ -15,6 +15,7 @@ from search_policy.audit.decisions import AuditedDecisions, discounted_returns, 
 from search_policy.audit.informativeness import dependence, gain
 from search_policy.audit.regression import cross_fit, episode_folds, fit, kernel, standardised
 from search_policy.audit.report import AuditSettings, audit
+from search_policy.learning.reward import RewardConfig
 
 SETTINGS = AuditSettings(draws=500)
 
@@ -245,3 +246,32 @@ def test_usage_mistakes_are_one_sentence(tmp_path):
     same = AuditedDecisions({"z": np.ones((40, 1))}, {"s": np.ones((40, 1))}, np.ones(40), np.arange(40))
     with pytest.raises(UsageError, match="every return is the same"):
         audit(same, SETTINGS)
+
+
+def search_columns():
+    success, gain = np.zeros(144, bool), np.full(144, 0.25, np.float32)
+    steps = np.full(144, 2)
+    success[4::6] = True
+    steps[5::6], gain[5::6] = 0, 0.0
+    found = {"next.success": success, "decision.steps": steps, "decision.coverage_gain": gain}
+    return without("next.reward") | found
+
+
+def test_the_reward_of_recorded_searches_has_trainings_weights(tmp_path, capsys):
+    from handoff.cli import main
+
+    root = tmp_path / "data"
+    write_lerobot(root, search_columns())
+    weights = RewardConfig(success=2.0, step=0.01, coverage=0.4)
+    returns = load_decisions(root, (), 1.0, weights).returns.reshape(24, 5)
+    np.testing.assert_allclose(returns, np.tile(2.0 + 0.08 * np.arange(5, 0, -1), (24, 1)), rtol=1e-6)
+    default = load_decisions(root, (), 1.0).returns
+    np.testing.assert_array_equal(default, load_decisions(root, (), 1.0, RewardConfig()).returns)
+    assert main(["audit", "--data", str(root), "--draws", "100", "--reward.coverage", "0.4", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["options"]["reward"]["coverage"] == 0.4
+
+
+def test_weights_of_a_reward_that_is_not_computed_are_refused(tmp_path):
+    write_lerobot(tmp_path / "data", columns())
+    with pytest.raises(UsageError, match=r"weights have no effect, for the return comes from 'next.reward'"):
+        load_decisions(tmp_path / "data", (), 0.99, RewardConfig(coverage=1.0))
