@@ -104,12 +104,14 @@ def simulated_stage(config: TrainConfig, detector: DetectorFactory | None = None
 
     Raises:
         UsageError: The tasks are unknown or of several scenes, the layouts would leave the training range, or an oracle
-            is to take over from twists.
+            or a temperature is asked for, which twists do not have.
     """
     collected, online = config.collect, config.online
     steers = config.action_space == TWIST
     if steers and online.oracle_after:
         raise UsageError("online: oracle_after takes over choices of views; the action space twist has none.")
+    if steers and online.temperature != 1.0:
+        raise UsageError("online: temperature divides the logits of views; the action space twist has none.")
     scene = scene_of_tasks(collected.tasks, collected.targets)
     stage = Stage(
         worlds=SimulatedWorlds(collected.wrist_px, collected.randomization, scene),

@@ -126,3 +126,10 @@ def test_an_oracle_cannot_take_over_from_twists():
     online = OnlineConfig(oracle_after=3)
     with pytest.raises(UsageError, match="the action space twist has none"):
         simulated_stage(TrainConfig(action_space="twist", head="gaussian", online=online))
+
+
+def test_a_temperature_is_refused_for_twists_and_taken_for_views():
+    online = OnlineConfig(temperature=2.0)
+    with pytest.raises(UsageError, match="temperature divides the logits of views; the action space twist has none"):
+        simulated_stage(TrainConfig(action_space="twist", head="gaussian", online=online))
+    assert simulated_stage(TrainConfig(online=online)).online.temperature == 2.0
