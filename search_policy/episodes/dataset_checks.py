@@ -227,12 +227,13 @@ def _check_counters(path: Path, table: pa.Table, fps: float, counted: dict[int, 
         if (np.diff(rows) != 1).any() or (frame[rows] != start + np.arange(len(rows))).any():
             raise UsageError(f"{path}: column 'frame_index' of episode {number} does not count up by one.")
         counted[number] = start + len(rows)
-    late = np.abs(time_s - frame / fps) > _TIME_TOLERANCE_S * np.maximum(1.0, frame)
-    if late.any() or not np.isfinite(time_s).all():
-        row = int(np.argmax(late))
+    # Negated, because no comparison with NaN holds.
+    off = ~(np.abs(time_s - frame / fps) <= _TIME_TOLERANCE_S * np.maximum(1.0, frame))
+    if off.any():
+        row = int(np.argmax(off))
         raise UsageError(
-            f"{path}: column 'timestamp' holds {time_s[row]:g} s in frame {frame[row]:.0f}, expected "
-            f"{frame[row] / fps:g} s at {fps:g} Hz."
+            f"{path}: column 'timestamp' holds {time_s[row]:g} s in row {row}, frame {frame[row]:.0f} of its episode; "
+            f"expected {frame[row] / fps:g} s at {fps:g} Hz."
         )
 
 

@@ -162,6 +162,7 @@ DAMAGE = {
     "frame rate": (edit_info(lambda info: info.update(fps=30)), ["30 Hz", "15 Hz"]),
     "no frame rate": (edit_info(lambda info: info.update(fps="fast")), ["fps", "Hz"]),
     "timestamps": (edit_column("timestamp", lambda t: [2 * x for x in t]), ["timestamp", "15 Hz"]),
+    "timestamp is no number": (edit_column("timestamp", at(2, float("nan"))), ["'timestamp'", "nan s in row 2"]),
     "version": (edit_info(lambda info: info.update(codebase_version="v2.1")), ["codebase_version", "v3."]),
     "not a number": (
         edit_column("observation.state", at(1, [float("nan")] * 14)),
