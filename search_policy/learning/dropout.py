@@ -29,7 +29,7 @@ class ByteDropout(nn.Module):
             return x
         words = torch.empty((x.numel() + 7) // 8, dtype=torch.int64, device=x.device).random_(-(2**63), None)
         drawn = words.view(torch.uint8)[: x.numel()].view(x.shape)
-        # 1 where drawn >= dropped, else 0: a quarter of the CPU time of a comparison, whose result torch writes as bool.
+        # 1 where drawn >= dropped, else 0: a quarter of the CPU time of a comparison, which writes bool.
         keep = drawn.to(x.dtype).sub_(self._dropped - 1).clamp_(0, 1)
         return x * keep.mul_(_STEPS / (_STEPS - self._dropped))
 
