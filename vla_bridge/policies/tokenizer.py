@@ -16,7 +16,7 @@ from tokenizers import Regex, Tokenizer, normalizers, pre_tokenizers
 from tokenizers.models import BPE
 from transformers import PreTrainedTokenizerFast
 
-from robots.errors import CheckpointError, UsageError
+from robots.errors import CheckpointError, SpecError
 from vla_bridge.policies.vocabulary import default_words, fingerprint
 
 PAD = "<pad>"
@@ -62,15 +62,29 @@ class InstructionStep(TokenizerProcessorStep):
 
     def length(self, instruction: str) -> int:
         """Return how many tokens an instruction has."""
-        return _length(self.input_tokenizer, instruction)
+        return len(self.input_tokenizer(instruction, truncation=False)["input_ids"])
+
+    def check(self, instruction: str) -> None:
+        """Check that the whole instruction can be read.
+
+        Raises:
+            SpecError: It has no word, or more tokens than the policy's context; the message names both numbers.
+        """
+        length = self.length(instruction)
+        if length == 0:
+            raise SpecError(f"instruction: {instruction!r} has no word that a policy could read.")
+        if length > self.max_length:
+            raise SpecError(
+                f"instruction: it has {length} tokens, but the policy's context holds {self.max_length}; shorten it."
+            )
 
     def get_config(self) -> dict[str, Any]:
         """Return what the processor's JSON says of this step."""
         return {**super().get_config(), "words": self.words}
 
     def _tokenize_text(self, text: str | list[str]) -> dict[str, torch.Tensor]:
-        for instruction in [text] if isinstance(text, str) else text:
-            _check(self.length(instruction), self.max_length, instruction)
+        for instruction in {text} if isinstance(text, str) else set(text):
+            self.check(instruction)
         tokens: dict[str, torch.Tensor] = super()._tokenize_text(text)
         return tokens
 
@@ -78,21 +92,6 @@ class InstructionStep(TokenizerProcessorStep):
 def instruction_step(preprocessor: PolicyProcessorPipeline[Any, Any]) -> TokenizerProcessorStep | None:
     """Return the step of a policy's preprocessor that tokenizes the instruction, ours or LeRobot's, if it has one."""
     return next((step for step in preprocessor.steps if isinstance(step, TokenizerProcessorStep)), None)
-
-
-def check_instruction(preprocessor: PolicyProcessorPipeline[Any, Any], instruction: str) -> None:
-    """Check that a policy can read a whole instruction. LeRobot's own step would silently cut off the end.
-
-    Args:
-        preprocessor: Of any LeRobot policy; one that reads no instruction accepts all.
-        instruction: What the policy will be told.
-
-    Raises:
-        UsageError: It has no word, or more tokens than the policy's context; the message names both numbers.
-    """
-    step = instruction_step(preprocessor)
-    if step is not None:
-        _check(_length(step.input_tokenizer, instruction), step.max_length, instruction)
 
 
 def check_vocabulary(config: Any, preprocessor: PolicyProcessorPipeline[Any, Any]) -> None:  # noqa: ANN401
@@ -112,14 +111,3 @@ def check_vocabulary(config: Any, preprocessor: PolicyProcessorPipeline[Any, Any
     found = fingerprint(step.words) if isinstance(step, InstructionStep) else "none"
     if found != expected:
         raise CheckpointError(f"The tokenizer has vocabulary {found}, but the policy was trained with {expected}.")
-
-
-def _length(tokenizer: Any, instruction: str) -> int:  # noqa: ANN401
-    return len(tokenizer(instruction, truncation=False)["input_ids"])
-
-
-def _check(length: int, limit: int, instruction: str) -> None:
-    if length == 0:
-        raise UsageError(f"The instruction {instruction!r} has no word that a policy could read.")
-    if length > limit:
-        raise UsageError(f"The instruction has {length} tokens, but the policy reads at most {limit}: {instruction!r}.")

@@ -34,13 +34,14 @@ class InstructionEncoder(nn.Module):
 
     def __init__(self, token_width: int, width: int) -> None:
         super().__init__()
+        self.level = nn.LayerNorm(token_width)  # Gemma embeds words a fifth as large as FiLM needs to learn from
         self.pairs = nn.Conv1d(token_width, width, 3, padding=1)
         self.out = nn.Linear(2 * width, width)
 
     def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
         """Return (b, width) from embedded tokens (b, l, token_width) and their mask (b, l), false at padding."""
         keep = mask[:, None].to(tokens.dtype)
-        features = functional.relu(self.pairs(tokens.transpose(1, 2) * keep)) * keep
+        features = functional.relu(self.pairs(self.level(tokens).transpose(1, 2) * keep)) * keep
         mean = features.sum(dim=2) / keep.sum(dim=2).clamp(min=1.0)
         return functional.relu(self.out(torch.cat((mean, features.amax(dim=2)), dim=1)))
 

@@ -25,7 +25,7 @@ class FilmConfig(SharedOptions, PreTrainedConfig):
 
     chunk_size: int = 8
     n_action_steps: int = 4
-    width: int = 48
+    width: int = 32
     instruction_width: int = 64
     hidden_width: int = 256
     normalization_mapping: dict[str, NormalizationMode] = field(

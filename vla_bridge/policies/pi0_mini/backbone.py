@@ -45,8 +45,7 @@ class Retina(nn.Module):
     def __init__(self, config: Pi0MiniConfig, *, coarse: bool) -> None:
         super().__init__()
         self.eye = Eye(config.eye_width, config.width, coarse=coarse)
-        patch = config.patch // 2 if coarse else config.patch
-        self.grid = nn.Conv2d(config.eye_width, config.width, patch, stride=patch)
+        self.grid = nn.Conv2d(config.eye_width, config.width, config.patch, stride=config.patch)
         self.points = nn.Linear(3 * config.eye_width, config.width)
 
     def forward(self, image: Tensor, instruction: Tensor) -> tuple[Tensor, Keypoints]:

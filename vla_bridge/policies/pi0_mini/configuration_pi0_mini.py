@@ -45,11 +45,12 @@ class Pi0MiniConfig(SharedOptions, PI0Config):
     depth: int = 3
     mlp_width: int = 256
     head_width: int = 16
-    eye_width: int = 48
+    eye_width: int = 32
     patch: int = 4
     siglip_layers: int = 2
     siglip_patch_px: int = 16
     image_resolution: tuple[int, int] = (96, 96)
+    num_inference_steps: int = 5
     chunk_size: int = 8
     n_action_steps: int = 4
     max_state_dim: int = 8
