@@ -54,7 +54,7 @@ class CollectOptions:
     # Share of layouts with look-alikes of the named object
     distractors: float = 0.25
     # Chance that a burst of noise begins in a control period
-    noise: float = 0.05
+    noise: float = 0.04
     # Folder of a trained policy that drives in turn with the expert, whose actions are recorded; empty for none
     policy: str = ""
     # With a policy: share of the time that the expert drives

@@ -18,6 +18,7 @@ from robots.sim.arm import WRIST_CAMERA
 from robots.sim.episode import EpisodeSpec, Variant
 from robots.sim.grasping.episode import GraspPolicy
 from robots.sim.grasping.expert import GraspExpert, action_of, refusal
+from robots.sim.grasping.instructions import demonstrated
 from robots.sim.grasping.policies import EXECUTED, executed
 from robots.sim.grasping.starts import BINS, draw_start
 from robots.sim.grasping.world import GraspWorld
@@ -41,7 +42,7 @@ class NoiseConfig:
     """Bursts of noise on what is executed, never on what is recorded."""
 
     # Chance that a burst begins in a control period
-    chance: float = 0.05
+    chance: float = 0.04
     # Fewest and most control periods of a burst
     shortest: int = 3
     longest: int = 8
@@ -169,6 +170,7 @@ class Demonstrator:
         )
 
     def _attempt(self, spec: EpisodeSpec, facts: dict[str, object], rng: np.random.Generator) -> Demonstration:
+        instruction = demonstrated(spec.task, rng)
         seen = self._world.target_sight().pixels >= UNSEEN_PX
         blocked = seen and not self._expert.begin()
         if not seen or blocked:
@@ -176,10 +178,10 @@ class Demonstrator:
             outcome = "refused: blocked" if blocked else "refused: not seen"
             kept = not blocked or rng.random() < self._config.refused
         else:
-            frames, grasped = self._driven(spec.task.instruction, rng)
+            frames, grasped = self._driven(instruction, rng)
             outcome, kept = "grasped" if grasped else "failed", grasped or self._policy is not None
         facts |= {"outcome": outcome, "frames": len(frames), "contacts": self._world.robot.collision_steps}
-        return Demonstration(spec.task.instruction, tuple(frames), facts, kept)
+        return Demonstration(instruction, tuple(frames), facts, kept)
 
     def _refused(self, rng: np.random.Generator) -> list[Frame]:
         """Record a start that cannot be grasped from, while the hand drifts a little."""

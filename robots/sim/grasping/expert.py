@@ -29,6 +29,7 @@ ACTION_NAMES = (
 ACTION_DIM, GRIPPER, REFUSE = len(ACTION_NAMES), 6, 7
 MOST_CANDIDATES = 90
 STEEPEST = 0.36  # vertical part of an approach with an upright wrist that the arm can follow
+EMPTY = 0.05  # measured opening below which the fingers have not begun to close
 MOVED_M = 0.015  # the grasp is chosen anew when the object was pushed further than that
 
 
@@ -87,8 +88,17 @@ class GraspExpert:
         robot = world.robot
         finger = robot.data.qpos[[robot.model.joint(name).qposadr[0] for name in robot.arm.finger_joints]].mean()
         opening = float(np.clip(1.0 - finger / robot.arm.finger_stroke, 0.0, 1.0))
-        held = judgement.held and world.at_rest() and opening > 0.05
-        return HandState(world.gripper_to_world(), opening, held, judgement.lifted_m)
+        pose = world.gripper_to_world()
+        held = opening > EMPTY and (judgement.held and world.at_rest() or self._hangs(pose, judgement.lifted_m))
+        return HandState(pose, opening, held, judgement.lifted_m)
+
+    def _hangs(self, pose: Float, lifted_m: float) -> bool:
+        """Whether the object is up between the fingers, also while a contact flickers."""
+        item = self._world.target
+        if item is None or lifted_m < 0.006:
+            return False
+        offset = self._world.object_pose(item.name)[:2, 3] - pose[:2, 3]
+        return float(np.linalg.norm(offset)) < item.scale * find_class(item.kind).radius_m + 0.01
 
     def _chosen(self) -> Attempt | None:
         item = self._world.target

@@ -16,6 +16,7 @@ from robots.sim.kinematics import rotation_vector
 from robots.types import Float
 
 OUTSIDE_M = 0.04  # the finger tips stay this far before the front while they align
+CLEAR_M = 0.025  # before the place where the withdrawal ends, an object may be raised: nothing is above it any more
 LIFTED_M = 0.075  # above what the judge asks for, because a held object sags
 TWIST_DIM = 6
 
@@ -33,10 +34,10 @@ class Gains:
     """
 
     per_s: float = 4.0
-    free_m_s: float = 0.36
-    inside_m_s: float = 0.24
+    free_m_s: float = 0.40
+    inside_m_s: float = 0.28
     turn_rad_s: float = 1.5
-    lift_m_s: float = 0.18
+    lift_m_s: float = 0.22
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -145,15 +146,16 @@ def _progress(attempt: Attempt, behind: float, aside: float, angle: float) -> fl
 def _carry(attempt: Attempt, state: HandState, gains: Gains) -> HandCommand:
     pose, backwards = state.gripper_to_world, -attempt.grasp.approach * np.array([1.0, 1.0, 0.0])
     backwards = backwards / np.linalg.norm(backwards)
-    out_m = float(pose[0, 3]) - (attempt.front_x_m - OUTSIDE_M - attempt.length_m)
-    goal_m = attempt.raise_m if out_m <= 0.0 else attempt.lift_m
+    out_m = float(pose[0, 3]) - (attempt.front_x_m - OUTSIDE_M - CLEAR_M - attempt.length_m)
+    clear = out_m <= CLEAR_M
+    goal_m = attempt.raise_m if clear else attempt.lift_m
     missing_m = goal_m - state.lifted_m
     velocity = np.zeros(3)
     velocity[2] = min(max(gains.per_s * missing_m, -0.05), gains.lift_m_s)
     if out_m > 0.0:
-        share = min(max(1.0 - (missing_m - 0.006) / 0.015, 0.0), 1.0)
-        velocity += share * min(gains.per_s * out_m + 0.05, gains.inside_m_s) * backwards
-    done = out_m <= 0.0 and missing_m < 0.012
+        share = 1.0 if clear else min(max(1.0 - (missing_m - 0.006) / 0.015, 0.0), 1.0)
+        velocity += share * min(gains.per_s * out_m + 0.02, gains.inside_m_s) * backwards
+    done = clear and missing_m < 0.012
     return HandCommand(np.concatenate([pose[:3, :3].T @ velocity, np.zeros(3)]), 1.0, done)
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from robots.errors import UsageError
 from robots.sim.episode import EpisodeSpec, ObjectSpec
+from robots.sim.grasping.occluders import with_occluder
 from robots.sim.grasping.views import Span, ViewRange, draw_camera, gripper_pose
 from robots.sim.grasping.world import GraspWorld, Sight, is_graspable
 from robots.sim.objects import find_class
@@ -18,6 +19,7 @@ TRIES = 40  # drawn cameras per start
 OTHERS = 3  # other named objects in view that a start should have
 PATIENCE = 3  # starts among which one with as many is looked for
 OTHER_PX = 12  # of a segmentation of 96 x 96 pixels: an object is in view
+TURNED_RAD = 1.7  # largest turn of the joints that turn the arm to the side: a search does not twist it further
 NEAR_M = 0.5  # of the named object: a random other one that the view is centred on
 
 
@@ -28,7 +30,8 @@ class Bin:
     Attributes:
         name: What it is called.
         view: Where the camera is drawn.
-        hidden: Share of the named object that other things hide.
+        hidden: Share of the named object that other things hide; from a lower end above 0 on, one more thing is put
+            before it, and the camera looks past that.
         on_other: Whether the view is centred on a random other object.
         in_view: Whether the named object is in the image at all.
     """
@@ -41,6 +44,7 @@ class Bin:
 
 
 _MIDDLE = (0.30, 0.45)
+_BEHIND = ViewRange(_MIDDLE, (0.0, 0.4), yaw_rad=0.95, pitch_rad=(-0.12, 0.25))
 BINS: dict[str, Bin] = {
     entry.name: entry
     for entry in (
@@ -49,9 +53,9 @@ BINS: dict[str, Bin] = {
         Bin("off_centre", ViewRange(_MIDDLE, (0.25, 0.55))),
         Bin("edge", ViewRange(_MIDDLE, (0.65, 0.95)), hidden=(0.0, 0.6)),
         Bin("far", ViewRange((0.50, 0.60), (0.0, 0.30))),
-        Bin("occluded_30", ViewRange(_MIDDLE, (0.0, 0.4)), hidden=(0.18, 0.42)),
-        Bin("occluded_60", ViewRange(_MIDDLE, (0.0, 0.4)), hidden=(0.48, 0.72)),
-        Bin("occluded_90", ViewRange(_MIDDLE, (0.0, 0.4)), hidden=(0.80, 0.98)),
+        Bin("occluded_30", _BEHIND, hidden=(0.18, 0.42)),
+        Bin("occluded_60", _BEHIND, hidden=(0.48, 0.72)),
+        Bin("occluded_90", _BEHIND, hidden=(0.80, 0.98)),
         Bin("out_of_view", ViewRange((0.30, 0.55), (0.0, 0.2)), on_other=True, in_view=False),
         Bin("random_centred", ViewRange((0.28, 0.52), (0.0, 0.15)), hidden=(0.0, 0.4), on_other=True),
     )
@@ -60,11 +64,11 @@ BINS: dict[str, Bin] = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Start:
-    """A posture to start a grasp from.
+    """Where a grasp starts.
 
     Attributes:
         bin: Name of the bin.
-        q_rad: (n,) arm posture [rad].
+        spec: The layout, with the arm's posture as its start.
         distance_m: From the camera to the middle of the named object.
         center: Its place in the image, from -1 to 1; (0, 0) out of view.
         hidden: Share of it that is hidden, 1 out of view.
@@ -72,7 +76,7 @@ class Start:
     """
 
     bin: str
-    q_rad: Float
+    spec: EpisodeSpec
     distance_m: float
     center: tuple[float, float]
     hidden: float
@@ -107,8 +111,14 @@ def draw_start(
     """
     wanted = find_bin(name)
     rng = np.random.default_rng([spec.seed, zlib.crc32(name.encode()), zlib.crc32(spec.task.target.encode())])
+    hider = None
+    if wanted.hidden[0] > 0.0:
+        hiding = with_occluder(spec, rng)
+        if hiding is None:
+            return None
+        spec, hider = hiding
     world.reset(spec)
-    drawing = _Drawing(world, spec, wanted, rng)
+    drawing = _Drawing(world, spec, wanted, rng, hider)
     found: list[Start] = []
     for _ in range(tries):
         start = drawing.start()
@@ -120,15 +130,22 @@ def draw_start(
     if not found:
         return None
     best = max(found, key=lambda start: len(start.others))
-    world.reset(spec, best.q_rad)
+    world.reset(best.spec)
     return best
 
 
 class _Drawing:
     """Draws cameras for one layout and bin."""
 
-    def __init__(self, world: GraspWorld, spec: EpisodeSpec, wanted: Bin, rng: np.random.Generator) -> None:
-        self._world, self._spec, self._bin, self._rng = world, spec, wanted, rng
+    def __init__(
+        self,
+        world: GraspWorld,
+        spec: EpisodeSpec,
+        wanted: Bin,
+        rng: np.random.Generator,
+        hider: ObjectSpec | None,
+    ) -> None:
+        self._world, self._spec, self._bin, self._rng, self._hider = world, spec, wanted, rng, hider
         self._checker = world.checker(None)
         self._named = None if world.target is None else middle_of(world.target)
         self._aims = self._candidates()
@@ -138,16 +155,26 @@ class _Drawing:
         if not self._aims:
             return None
         aim = self._aims[int(self._rng.integers(len(self._aims)))]
-        camera = draw_camera(self._rng, aim, self._bin.view, self._spec.region.front_x_m)
+        camera = draw_camera(self._rng, aim, self._bin.view, self._spec.region.front_x_m, self._yaw())
         if camera is None:
             return None
         world = self._world
         pose = gripper_pose(camera, world.kinematics)
         q = world.kinematics.solve(pose, [np.array(world.robot.arm.home_rad)], self._rng, restarts=0)
-        if q is None or not self._checker.free(q):
+        if q is None or np.abs(q[::2]).max() > TURNED_RAD or not self._checker.free(q):
             return None
-        world.reset(self._spec, q)
-        return self._judged(q, camera)
+        placed = replace(self._spec, home_rad=tuple(map(float, q)))
+        world.reset(placed)
+        return self._judged(placed, camera)
+
+    def _yaw(self) -> float | None:
+        """Return the turn of a line of sight to the named object past the one that hides it, if any does."""
+        if self._hider is None or self._named is None:
+            return None
+        offset = self._named - np.array(self._hider.position_m)
+        distance = float(np.hypot(*offset[:2]))
+        aside = float(self._rng.uniform(-1.0, 1.0)) * 2.0 * find_class(self._hider.kind).radius_m / distance
+        return float(np.arctan2(offset[1], offset[0])) + aside
 
     def _candidates(self) -> list[Float]:
         """Return the points that the camera may be aimed at."""
@@ -158,7 +185,7 @@ class _Drawing:
             return near
         return [self._named]
 
-    def _judged(self, q: Float, camera: Float) -> Start | None:
+    def _judged(self, placed: EpisodeSpec, camera: Float) -> Start | None:
         sights = self._world.sights()
         named = sights.get(self._spec.target_name or "", Sight(0))
         alone = self._world.alone_px()
@@ -171,7 +198,7 @@ class _Drawing:
             for item in self._spec.objects
             if item.name != self._spec.target_name and is_graspable(item) and sights[item.name].pixels >= OTHER_PX
         )
-        return Start(self._bin.name, q, distance, named.center, max(hidden, 0.0), others)
+        return Start(self._bin.name, placed, distance, named.center, max(hidden, 0.0), others)
 
     def _fits(self, named: Sight, alone: int, hidden: float) -> bool:
         if self._named is None:

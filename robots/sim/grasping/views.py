@@ -36,7 +36,9 @@ class ViewRange:
     roll_rad: float = 0.05
 
 
-def draw_camera(rng: np.random.Generator, point_m: Float, view: ViewRange, front_x_m: float) -> Float | None:
+def draw_camera(
+    rng: np.random.Generator, point_m: Float, view: ViewRange, front_x_m: float, yaw_rad: float | None = None
+) -> Float | None:
     """Return a camera pose (4, 4), or None where the drawn one is inside the furniture or near the floor.
 
     Args:
@@ -44,9 +46,11 @@ def draw_camera(rng: np.random.Generator, point_m: Float, view: ViewRange, front
         point_m: What is looked at, (3,).
         view: Ranges.
         front_x_m: Front plane of the furniture.
+        yaw_rad: Turn of the line of sight, if it is not to be drawn.
     """
     distance = float(rng.uniform(*view.distance_m))
-    yaw = float(np.clip(rng.normal(0.5 * math.atan2(point_m[1], point_m[0]), 0.3), -view.yaw_rad, view.yaw_rad))
+    turn = rng.normal(0.5 * math.atan2(point_m[1], point_m[0]), 0.3) if yaw_rad is None else yaw_rad
+    yaw = float(np.clip(turn, -view.yaw_rad, view.yaw_rad))
     pitch = float(rng.uniform(*view.pitch_rad))
     sight = np.array([math.cos(pitch) * math.cos(yaw), math.cos(pitch) * math.sin(yaw), -math.sin(pitch)])
     position = point_m - distance * sight

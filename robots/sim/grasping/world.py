@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -71,10 +71,10 @@ class GraspWorld:
         """The named object, or None when it is absent."""
         return next((item for item in self.spec.objects if item.name == self.spec.target_name), None)
 
-    def reset(self, spec: EpisodeSpec, q_rad: Float | None = None) -> None:
-        """Set up an episode; with `q_rad`, (n,) [rad], the arm starts there."""
+    def reset(self, spec: EpisodeSpec) -> None:
+        """Set up an episode."""
         self._time_s = 0.0
-        self.robot.reset(spec if q_rad is None else replace(spec, home_rad=tuple(map(float, q_rad))))
+        self.robot.reset(spec)
 
     def tick(self) -> None:
         """Advance the clock that observations are stamped with by one control period."""
