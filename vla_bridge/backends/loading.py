@@ -19,6 +19,7 @@ NOT_AT_INFERENCE: Mapping[str, Any] = {
     "compile_model": False,
     "gradient_checkpointing": False,
 }
+LEGACY_NAMES = "_fix_pytorch_state_dict_keys"  # LeRobot's own translation of older names of pi0's weights
 QUEUED = ("diffusion", "multi_task_dit")  # they plan only from a queue that `select_action` fills
 
 
@@ -65,8 +66,14 @@ def build_policy(config: Any, folder: Path, saved: Mapping[str, tuple[int, ...]]
     except (ImportError, OSError, ValueError) as error:
         raise CheckpointError(f"The {config.type} policy of {folder} cannot be built here: {_line(error)}") from None
     policy.to(config.device)
-    check_tensors(policy.state_dict(), saved, folder)
-    load_model(policy, folder / WEIGHTS, strict=True, device=config.device)
+    try:
+        check_tensors(policy.state_dict(), saved, folder)
+    except CheckpointError:
+        if not hasattr(policy, LEGACY_NAMES):
+            raise
+        _load_renamed(policy, folder)
+    else:
+        load_model(policy, folder / WEIGHTS, strict=True, device=config.device)
     policy.eval()
     check_loaded(policy, folder)
     return policy
@@ -127,6 +134,16 @@ def usual_values(preprocess: Any, key: str, size: int) -> Any:  # noqa: ANN401
         if mean is not None and len(mean) == size:
             return torch.as_tensor(mean, dtype=torch.float32)
     return torch.zeros(size)
+
+
+def _load_renamed(policy: Any, folder: Path) -> None:  # noqa: ANN401
+    """Load weights whose names LeRobot itself translates, as those that were converted from openpi."""
+    from safetensors.torch import load_file
+
+    tensors = getattr(policy, LEGACY_NAMES)(load_file(folder / WEIGHTS), policy.config)
+    tensors = {key if key.startswith("model.") else f"model.{key}": value for key, value in tensors.items()}
+    check_tensors(policy.state_dict(), {key: tuple(value.shape) for key, value in tensors.items()}, folder)
+    policy.load_state_dict(tensors, strict=False)  # nothing but tied tensors is left out, says the check
 
 
 def _check_statistics(processor: Any, features: Mapping[str, Any], folder: Path) -> None:  # noqa: ANN401
