@@ -15,6 +15,7 @@ from handoff.commands.options import ALIASES, CONFIG_OPTION, option_kinds, optio
 from robots.errors import UsageError
 
 POLICY = "policy"
+PREFIX = f"{POLICY}."
 
 
 def help_lines(_command: str) -> list[str]:
@@ -70,25 +71,21 @@ def gathered(options: type[Any], arguments: Sequence[str]) -> tuple[list[str], d
 def _split(arguments: Sequence[str]) -> tuple[list[str], dict[str, Any], Path | None]:
     """Part the arguments into ours, the policy's, and the configuration file."""
     own: list[str] = []
-    policy: dict[str, Any] = {}
-    path = None
+    taken: dict[str, str] = {}
     rest = list(arguments)
     while rest:
         token = rest.pop(0)
         name, equals, value = token.removeprefix("--").partition("=")
         name = ALIASES.get(name, name)
-        ours = not token.startswith("--") or not (name.startswith(f"{POLICY}.") or name == CONFIG_OPTION)
-        if ours:
+        if not token.startswith("--") or not (name.startswith(PREFIX) or name == CONFIG_OPTION):
             own.append(token)
-            continue
-        if not equals and (not rest or rest[0].startswith("--")):
-            raise UsageError(f"Option --{name} needs a value.")
-        value = value if equals else rest.pop(0)
-        if name == CONFIG_OPTION:
-            path = Path(value)
+        elif equals or (rest and not rest[0].startswith("--")):
+            taken[name] = value if equals else rest.pop(0)
         else:
-            policy[name.removeprefix(f"{POLICY}.")] = yaml.safe_load(value)
-    return own, policy, path
+            raise UsageError(f"Option --{name} needs a value.")
+    file = taken.pop(CONFIG_OPTION, None)
+    policy = {name.removeprefix(PREFIX): yaml.safe_load(value) for name, value in taken.items()}
+    return own, policy, None if file is None else Path(file)
 
 
 def _text(value: Any) -> str:  # noqa: ANN401

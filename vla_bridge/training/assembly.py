@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import batched
 from pathlib import Path
@@ -15,6 +15,7 @@ from accelerate import Accelerator
 from lerobot.configs import PreTrainedConfig
 from lerobot.configs.default import DatasetConfig
 from lerobot.configs.train import TrainPipelineConfig
+from lerobot.datasets.compute_stats import aggregate_stats
 from lerobot.datasets.dataset_metadata import LeRobotDatasetMetadata
 from lerobot.datasets.factory import make_dataset
 from lerobot.datasets.sampler import EpisodeAwareSampler, compute_sampler_state
@@ -60,7 +61,12 @@ class Assembly:
     def batches(self, step: int) -> Iterator[Batch]:
         """Yield collated batches for ever, those that follow update `step`: a resumed run sees what it would have."""
         size, frames = self.pipeline.batch_size, self.frames
-        sampler = EpisodeAwareSampler([0], [len(frames)], shuffle=True, seed=self.pipeline.seed)
+        sampler = EpisodeAwareSampler(
+            *frames.episode_bounds(),
+            drop_n_last_frames=getattr(self.pipeline.policy, "drop_n_last_frames", 0),
+            shuffle=True,
+            seed=self.pipeline.seed,
+        )
         sampler.load_state_dict(compute_sampler_state(step, len(sampler), size, 1))
         while True:
             for indices in batched(sampler, size):
@@ -85,48 +91,60 @@ def assemble(config: GeneralistConfig, policy: PreTrainedConfig) -> Assembly:
         UsageError: The dataset, or the policy for it, cannot be used.
     """
     os.environ["HF_HUB_OFFLINE"] = "1"
-    check_folder(Path(config.dataset))
-    meta = _metadata(config)
-    check_columns(meta.features, config)
-    check_selection(meta.fps, meta.total_episodes, config)
-    last = meta.total_episodes - config.held_out
-    wanted = list(range(min(config.episodes or last, last)))
-    _fill_features(policy, meta.features, config)
-    pipeline = _pipeline(config, policy, None if len(wanted) == meta.total_episodes else wanted)
+    metas = [_checked(folder, config) for folder in config.dataset]
+    _fill_features(policy, metas[0].features, config)
+    pipeline = _pipeline(config, policy)
     accelerator = Accelerator(step_scheduler_with_optimizer=False, cpu=config.device == "cpu")
     set_seed(config.seed, accelerator=accelerator)
-    frames, stats = _read(pipeline, config)
-    held_out = None
-    if config.held_out:
-        rest = dataclasses.replace(pipeline.dataset, episodes=list(range(last, meta.total_episodes)))
-        held_out = _read(dataclasses.replace(pipeline, dataset=rest), config)[0]
+    frames = _read(pipeline, [_trained_on(meta, config) for meta in metas], config)
+    held_out = _read(pipeline, [_held_out(meta, config) for meta in metas], config) if config.held_out else None
     built = make_policy(policy, ds_meta=frames.meta)
-    preprocess, postprocess = make_pre_post_processors(policy, dataset_stats=stats)
+    preprocess, postprocess = make_pre_post_processors(policy, dataset_stats=frames.meta.stats)
     optimizer, scheduler = make_optimizer_and_scheduler(pipeline, built)
     prepared = accelerator.prepare(built, optimizer, scheduler)
     return Assembly(pipeline, frames, held_out, prepared[0], preprocess, postprocess, *prepared[1:], accelerator)
 
 
-def _metadata(config: GeneralistConfig) -> LeRobotDatasetMetadata:
+def _checked(folder: str, config: GeneralistConfig) -> LeRobotDatasetMetadata:
+    check_folder(Path(folder))
     try:
-        return LeRobotDatasetMetadata(_name(config), root=config.dataset)
+        meta = LeRobotDatasetMetadata(_name(folder), root=folder)
     except (OSError, ValueError, KeyError) as error:
-        raise _unreadable(config, error) from error
+        raise _unreadable(folder, error) from error
+    check_columns(meta.features, config.inputs, folder)
+    check_selection(meta.fps, meta.total_episodes, config, folder)
+    return meta
 
 
-def _read(pipeline: TrainPipelineConfig, config: GeneralistConfig) -> tuple[FramesInMemory, Any]:
-    try:
-        dataset = make_dataset(pipeline)
-    except (OSError, ValueError, KeyError) as error:
-        raise _unreadable(config, error) from error
-    frames = FramesInMemory(dataset)
-    check_values(frames, config)
-    return frames, dataset.meta.stats
+def _trained_on(meta: LeRobotDatasetMetadata, config: GeneralistConfig) -> range:
+    last = meta.total_episodes - config.held_out
+    return range(min(config.episodes or last, last))
 
 
-def _unreadable(config: GeneralistConfig, error: Exception) -> UsageError:
+def _held_out(meta: LeRobotDatasetMetadata, config: GeneralistConfig) -> range:
+    return range(meta.total_episodes - config.held_out, meta.total_episodes)
+
+
+def _read(pipeline: TrainPipelineConfig, episodes: Sequence[range], config: GeneralistConfig) -> FramesInMemory:
+    """Read episodes of every dataset by LeRobot's own factory; the first one's statistics become those of all."""
+    sources = []
+    for folder, wanted in zip(config.dataset, episodes, strict=True):
+        part = dataclasses.replace(pipeline.dataset, repo_id=_name(folder), root=folder, episodes=list(wanted))
+        try:
+            sources.append(make_dataset(dataclasses.replace(pipeline, dataset=part)))
+        except (OSError, ValueError, KeyError) as error:
+            raise _unreadable(folder, error) from error
+    frames = FramesInMemory(*sources)
+    check_values(frames)
+    if len(sources) > 1:
+        numbers = [key for key in frames.meta.stats if key not in frames.images]  # images may have ImageNet's
+        frames.meta.stats |= aggregate_stats([{key: source.meta.stats[key] for key in numbers} for source in sources])
+    return frames
+
+
+def _unreadable(folder: str, error: Exception) -> UsageError:
     reason = " ".join(str(error).split())[:160]
-    return UsageError(f"{config.dataset} cannot be read: {reason}; see baton data verify {config.dataset}.")
+    return UsageError(f"{folder} cannot be read: {reason}; see baton data verify {folder}.")
 
 
 def _fill_features(policy: PreTrainedConfig, features: dict[str, Any], config: GeneralistConfig) -> None:
@@ -140,9 +158,10 @@ def _fill_features(policy: PreTrainedConfig, features: dict[str, Any], config: G
         raise UsageError(f"The policy {policy.type} cannot use these inputs: {error}") from error
 
 
-def _pipeline(config: GeneralistConfig, policy: PreTrainedConfig, episodes: list[int] | None) -> TrainPipelineConfig:
+def _pipeline(config: GeneralistConfig, policy: PreTrainedConfig) -> TrainPipelineConfig:
+    first = config.dataset[0]
     return TrainPipelineConfig(
-        dataset=DatasetConfig(_name(config), root=config.dataset, episodes=episodes, video_backend="pyav"),
+        dataset=DatasetConfig(_name(first), root=first, video_backend="pyav"),
         policy=policy,
         output_dir=Path(config.out),
         seed=config.seed,
@@ -157,5 +176,5 @@ def _pipeline(config: GeneralistConfig, policy: PreTrainedConfig, episodes: list
     )
 
 
-def _name(config: GeneralistConfig) -> str:
-    return f"local/{Path(config.dataset).name}"
+def _name(folder: str) -> str:
+    return f"local/{Path(folder).name}"

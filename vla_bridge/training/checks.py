@@ -40,48 +40,49 @@ def check_folder(folder: Path) -> None:
         raise UsageError(f"{folder} holds no LeRobot dataset: {INFO} is missing; baton collect-grasps records one.")
 
 
-def check_columns(features: Mapping[str, Mapping[str, Any]], config: GeneralistConfig) -> None:
+def check_columns(features: Mapping[str, Mapping[str, Any]], inputs: Sequence[str], folder: str) -> None:
     """Check that the wanted columns are there, in the shapes of the simulated arm's data, and nothing privileged is.
 
     Args:
         features: Of the dataset's metadata.
-        config: Names the wanted columns.
+        inputs: The wanted columns, beside the action.
+        folder: The dataset's, for messages.
 
     Raises:
         UsageError: A column is missing, has another shape or other names, or leaks what a robot cannot know.
     """
     for key in features:
         if key.startswith("observation") and PRIVILEGED in key:
-            raise UsageError(f"{config.dataset}: {key} is privileged and must not be named observation.")
-    for key in (*config.inputs, ACTION):
+            raise UsageError(f"{folder}: {key} is privileged and must not be named observation.")
+    for key in (*inputs, ACTION):
         if key not in features:
-            raise UsageError.unknown("column", key, features, where=config.dataset)
+            raise UsageError.unknown("column", key, features, where=folder)
     for key, shape in SHAPES.items():
         if key in features and tuple(features[key]["shape"]) != shape:
             found = tuple(features[key]["shape"])
-            raise UsageError(f"{config.dataset}: {key} has the shape {found} instead of {shape}.")
+            raise UsageError(f"{folder}: {key} has the shape {found} instead of {shape}.")
     names = _flat(features[ACTION].get("names"))
     if names != ACTION_NAMES:
-        raise UsageError(f"{config.dataset}: action is named {', '.join(names)} instead of {', '.join(ACTION_NAMES)}.")
+        raise UsageError(f"{folder}: action is named {', '.join(names)} instead of {', '.join(ACTION_NAMES)}.")
 
 
-def check_selection(fps: float, episodes: int, config: GeneralistConfig) -> None:
+def check_selection(fps: float, episodes: int, config: GeneralistConfig, folder: str) -> None:
     """Check the rate, and that there are episodes left to train on.
 
     Raises:
         UsageError: They do not fit.
     """
     if fps != config.fps:
-        raise UsageError(f"{config.dataset} was recorded at {fps} Hz instead of {config.fps} Hz.")
+        raise UsageError(f"{folder} was recorded at {fps} Hz instead of {config.fps} Hz.")
     wanted = max(config.episodes, 1) + config.held_out
     if episodes < wanted:
         raise UsageError(
-            f"{config.dataset} holds {episodes} episodes, but {wanted} are needed: --episodes {config.episodes} "
+            f"{folder} holds {episodes} episodes, but {wanted} are needed: --episodes {config.episodes} "
             f"to train on (0 takes all) and --held_out {config.held_out}."
         )
 
 
-def check_values(frames: FramesInMemory, config: GeneralistConfig) -> None:
+def check_values(frames: FramesInMemory) -> None:
     """Check that every number is finite, and that what is open or closed lies between 0 and 1.
 
     Raises:
@@ -89,10 +90,10 @@ def check_values(frames: FramesInMemory, config: GeneralistConfig) -> None:
     """
     for key, values in frames.values.items():
         if values.is_floating_point():
-            _refuse(frames, ~torch.isfinite(values), f"{config.dataset}: {key} is not finite")
+            _refuse(frames, ~torch.isfinite(values), f"dataset: {key} is not finite")
     for name in BETWEEN_0_AND_1:
         column = frames.values[ACTION][:, ACTION_NAMES.index(name)]
-        _refuse(frames, (column < 0.0) | (column > 1.0), f"{config.dataset}: {name} of action is not within 0 and 1")
+        _refuse(frames, (column < 0.0) | (column > 1.0), f"dataset: {name} of action is not within 0 and 1")
 
 
 def _refuse(frames: FramesInMemory, wrong: torch.Tensor, sentence: str) -> None:

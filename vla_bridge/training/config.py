@@ -14,8 +14,8 @@ PRIVILEGED = "privileged"
 class GeneralistConfig:
     """How a policy is trained; the policy itself is described by the options --policy.NAME."""
 
-    # Folder of a LeRobot dataset of grasps, as `baton collect-grasps` records them
-    dataset: str = ""
+    # Folders of LeRobot datasets of grasps, as `baton collect-grasps` records them
+    dataset: tuple[str, ...] = ()
     # Run folder; a run that is there is continued
     out: str = "runs/generalist"
     # Columns that the policy sees
@@ -26,9 +26,9 @@ class GeneralistConfig:
     updates: int = 20_000
     # Frames per update
     batch_size: int = 64
-    # Episodes to train on, the first ones of the dataset; 0 for all that are not held out
+    # Episodes to train on, the first ones of every dataset; 0 for all that are not held out
     episodes: int = 0
-    # Episodes held out for a validation loss, the last ones of the dataset
+    # Episodes held out for a validation loss, the last ones of every dataset
     held_out: int = 0
     # Frames of the held-out episodes that the validation loss is measured on
     validation_frames: int = 1024

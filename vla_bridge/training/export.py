@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from vla_bridge.backends.checkpoints import WEIGHTS
+from vla_bridge.backends.checkpoints import SUMS, WEIGHTS
 from vla_bridge.training.assembly import Assembly
 from vla_bridge.training.config import GeneralistConfig
 
@@ -41,9 +41,11 @@ def export(
     run.accelerator.unwrap_model(run.policy).save_pretrained(part)
     run.preprocess.save_pretrained(part)
     run.postprocess.save_pretrained(part)
-    card = _card(run, config, command, spent_s, curves) | {"sha256": _digests(part)}
+    card = _card(run, config, command, spent_s, curves) | {"sha256": _digest(part / WEIGHTS)}
     (part / CARD).write_text(json.dumps(card, indent=2) + "\n")
     (part / CARD_PAGE).write_text(_page(card))
+    names = sorted(path.name for path in part.iterdir())
+    (part / SUMS).write_text("".join(f"{_digest(part / name)}  {name}\n" for name in names))
     shutil.rmtree(folder, ignore_errors=True)
     os.replace(part, folder)
     return folder
@@ -62,8 +64,8 @@ def _card(
         "parameters": sum(parameter.numel() for parameter in policy.parameters()),
         "inputs": list(config.inputs),
         "data": {
-            "name": Path(config.dataset).name,
-            "episodes": int(run.frames.values["episode_index"].unique().numel()),
+            "names": [Path(folder).name for folder in config.dataset],
+            "episodes": run.frames.episodes,
             "frames": len(run.frames),
             "tasks": len(run.frames.tasks),
             "hz": run.frames.meta.fps,
@@ -82,9 +84,8 @@ def _card(
     }
 
 
-def _digests(folder: Path) -> dict[str, str]:
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _page(card: Mapping[str, Any]) -> str:
@@ -96,13 +97,13 @@ def _page(card: Mapping[str, Any]) -> str:
     rows = {
         "policy": f"{card['policy']}, {card['parameters']:,} parameters",
         "inputs": ", ".join(f"`{name}`" for name in card["inputs"]),
-        "data": f"`{data['name']}`: {data['episodes']} episodes, {data['frames']} frames at {data['hz']} Hz, "
+        "data": f"{', '.join(data['names'])}: {data['episodes']} episodes, {data['frames']} frames at {data['hz']} Hz, "
         f"{data['tasks']} instructions",
         "training": f"{training['updates']} updates of {training['batch_size']} frames, seed {training['seed']}",
         "cost": f"{training['cpu_s']:.0f} CPU-s, {training['wall_s']:.0f} s on {training['device']} "
         f"({training['threads']} thread{'s' if training['threads'] > 1 else ''})",
         "at the end": ", ".join(losses),
-        "weights": f"`{WEIGHTS}`, SHA-256 `{card['sha256'][WEIGHTS]}`; all files' digests in `{CARD}`",
+        "weights": f"`{WEIGHTS}`, SHA-256 `{card['sha256']}`; of all files: `{SUMS}`",
     }
     table = "\n".join(f"| {name} | {text} |" for name, text in rows.items())
     return f"# Generalist `{card['policy']}`\n\n| | |\n|---|---|\n{table}\n\n```\n{training['command']}\n```\n"

@@ -1,4 +1,4 @@
-"""A LeRobot dataset, decoded once: LeRobot decodes images at every access, about 60 frames/s of one core.
+"""LeRobot datasets, decoded once: LeRobot decodes images at every access, about 60 frames/s of one core.
 
 Images are held as uint8; `FramesInMemory` gives the same items as the `LeRobotDataset` that it was read from.
 """
@@ -6,6 +6,7 @@ Images are held as uint8; `FramesInMemory` gives the same items as the `LeRobotD
 from __future__ import annotations
 
 import io
+import math
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
@@ -27,24 +29,35 @@ MEMINFO = Path("/proc/meminfo")
 
 
 class FramesInMemory(Dataset):
-    """All frames of a dataset.
+    """All frames of one or several datasets, one after the other.
 
     Args:
-        source: Read through its table; its `delta_timestamps` and its selection of episodes are kept.
+        sources: Read through their tables; the `delta_timestamps` and the selection of episodes of each are kept.
 
     Raises:
         UsageError: A camera was recorded as video or depth, or the images need more memory than there is.
     """
 
-    def __init__(self, source: LeRobotDataset) -> None:
-        meta, table = source.meta, source.hf_dataset
-        _check_cameras(source)
-        self.meta, self.episodes = meta, source.episodes
-        self.images = {key: _decoded(table, key, meta.features[key]["shape"]) for key in meta.image_keys}
-        self.values = _values(table.remove_columns(list(self.images)))
-        self.tasks = tuple(meta.tasks.iloc[index].name for index in range(len(meta.tasks)))
-        self.deltas = {key: torch.tensor(steps) for key, steps in (source.reader.delta_indices or {}).items()}
+    def __init__(self, *sources: LeRobotDataset) -> None:
+        _check_cameras(sources)
+        self.meta = sources[0].meta
+        self.images = {key: _decoded(sources, key) for key in self.meta.image_keys}
+        self.tasks = tuple(dict.fromkeys(name for source in sources for name in _tasks(source)))
+        parts = [_values(source) for source in sources]
+        _number_on(sources, parts, self.tasks)
+        self.values = {key: torch.cat([part[key] for part in parts]) for key in parts[0]}
+        deltas = sources[0].reader.delta_indices or {}
+        self.deltas = {key: torch.tensor(steps) for key, steps in deltas.items()}
         self._first, self._last = _bounds(self.values["episode_index"])
+
+    @property
+    def episodes(self) -> int:
+        """How many episodes there are."""
+        return len(self.episode_bounds()[0])
+
+    def episode_bounds(self) -> tuple[list[int], list[int]]:
+        """Return the first row of every episode, and the one after its last."""
+        return self._first.unique_consecutive().tolist(), (self._last.unique_consecutive() + 1).tolist()
 
     def __len__(self) -> int:
         return len(self._first)
@@ -74,16 +87,16 @@ class FramesInMemory(Dataset):
         return batch
 
 
-def _check_cameras(source: LeRobotDataset) -> None:
-    features, meta = source.meta.features, source.meta
-    for key in (*meta.video_keys, *meta.depth_keys):
-        raise UsageError(f"{source.root}: {key} was recorded as video or depth; only colour images can be trained on.")
-    rows = len(source.hf_dataset)
-    needed = rows * sum(int(np.prod(features[key]["shape"])) for key in meta.image_keys)
+def _check_cameras(sources: Sequence[LeRobotDataset]) -> None:
+    for source in sources:
+        for key in (*source.meta.video_keys, *source.meta.depth_keys):
+            raise UsageError(f"{source.root}: {key} is video or depth; only colour images can be trained on.")
+    meta, rows = sources[0].meta, sum(len(source.hf_dataset) for source in sources)
+    needed = rows * sum(math.prod(meta.features[key]["shape"]) for key in meta.image_keys)
     if needed > (free := available_bytes()):
         raise UsageError(
-            f"{source.root}: {rows} frames need {needed / 2**30:.1f} GiB of memory, but only {free / 2**30:.1f} GiB "
-            "are free; train on fewer with --episodes."
+            f"{sources[0].root}: {rows} frames need {needed / 2**30:.1f} GiB of memory, but only "
+            f"{free / 2**30:.1f} GiB are free; train on fewer with --episodes."
         )
 
 
@@ -95,36 +108,59 @@ def available_bytes() -> int:
     return int(found.group(1)) * 1024 if found else 2**62
 
 
-def _decoded(table: Any, key: str, shape: Sequence[int]) -> Tensor:  # noqa: ANN401 - a datasets.Dataset
+def _decoded(sources: Sequence[LeRobotDataset], key: str) -> Tensor:
     """Decode a column of images to uint8 (n, channels, height, width)."""
-    import datasets
-
-    height, width, channels = shape
-    images = torch.empty((len(table), channels, height, width), dtype=torch.uint8)
-    encoded = table.with_format(None).select_columns([key]).cast_column(key, datasets.Image(decode=False))
-    for first, rows in _blocks(encoded):
-        for offset, row in enumerate(rows[key]):
-            source = row["path"] if row["bytes"] is None else io.BytesIO(row["bytes"])
-            with Image.open(source) as image:
-                pixels = np.array(image)
-            if pixels.shape != (height, width, channels) or pixels.dtype != np.uint8:
-                raise UsageError(f"{key}: frame {first + offset} is {pixels.dtype} {pixels.shape}, not uint8 {shape}.")
-            images[first + offset] = torch.from_numpy(pixels).permute(2, 0, 1)
+    height, width, channels = shape = tuple(sources[0].meta.features[key]["shape"])
+    rows = sum(len(source.hf_dataset) for source in sources)
+    images = torch.empty((rows, channels, height, width), dtype=torch.uint8)
+    for row, image in zip(images, _images(sources, key), strict=True):
+        if image.shape != shape or image.dtype != np.uint8:
+            raise UsageError(f"{key} holds an image that is {image.dtype} {image.shape}, not uint8 {shape}.")
+        row.copy_(torch.from_numpy(image).permute(2, 0, 1))
     return images
 
 
-def _values(table: Any) -> dict[str, Tensor]:  # noqa: ANN401 - a datasets.Dataset
-    """Return all other columns as tensors, with the types that LeRobot gives them."""
+def _images(sources: Sequence[LeRobotDataset], key: str) -> Iterator[NDArray[Any]]:
+    """Yield the images of a column (height, width, channels)."""
+    import datasets
+
+    for source in sources:
+        table = source.hf_dataset.with_format(None).select_columns([key])
+        for rows in _blocks(table.cast_column(key, datasets.Image(decode=False))):
+            for row in rows[key]:
+                with Image.open(row["path"] if row["bytes"] is None else io.BytesIO(row["bytes"])) as image:
+                    yield np.array(image)
+
+
+def _values(source: LeRobotDataset) -> dict[str, Tensor]:
+    """Return all columns but the images as tensors, with the types that LeRobot gives them."""
+    table = source.hf_dataset.remove_columns(source.meta.image_keys)
     parts: dict[str, list[Tensor]] = {key: [] for key in table.column_names}
-    for _, rows in _blocks(table):
+    for rows in _blocks(table):
         for key, values in rows.items():
             parts[key].append(torch.stack(values))
     return {key: torch.cat(values) for key, values in parts.items()}
 
 
-def _blocks(table: Any) -> Iterator[tuple[int, Any]]:  # noqa: ANN401 - a datasets.Dataset
+def _tasks(source: LeRobotDataset) -> list[str]:
+    tasks = source.meta.tasks
+    return [tasks.iloc[index].name for index in range(len(tasks))]
+
+
+def _number_on(sources: Sequence[LeRobotDataset], values: Sequence[dict[str, Tensor]], tasks: Sequence[str]) -> None:
+    """Count frames and episodes on from one source to the next, and number the tasks as in `tasks`."""
+    frames = episodes = 0
+    for source, part in zip(sources, values, strict=True):
+        numbers = torch.tensor([tasks.index(name) for name in _tasks(source)])
+        part["task_index"] = numbers[part["task_index"]]
+        part["index"] = part["index"] + frames
+        part["episode_index"] = part["episode_index"] + episodes
+        frames, episodes = frames + source.meta.total_frames, episodes + source.meta.total_episodes
+
+
+def _blocks(table: Any) -> Iterator[Any]:  # noqa: ANN401 - a datasets.Dataset
     for first in range(0, len(table), ROWS_AT_ONCE):
-        yield first, table[first : first + ROWS_AT_ONCE]
+        yield table[first : first + ROWS_AT_ONCE]
 
 
 def _bounds(episode: Tensor) -> tuple[Tensor, Tensor]:

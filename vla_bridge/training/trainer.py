@@ -97,10 +97,9 @@ class _Clock:
 
 
 def _tracker(run: Assembly, step: int) -> MetricsTracker:
-    frames = run.frames
     meters = {name: AverageMeter(name) for name in METERS}
-    episodes = int(frames.values["episode_index"].unique().numel())
-    return MetricsTracker(run.pipeline.batch_size, len(frames), episodes, meters, initial_step=step)
+    size, frames = run.pipeline.batch_size, run.frames
+    return MetricsTracker(size, len(frames), frames.episodes, meters, initial_step=step)
 
 
 def _row(run: Assembly, tracker: MetricsTracker, config: GeneralistConfig, clock: _Clock) -> dict[str, float]:
