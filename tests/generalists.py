@@ -204,9 +204,13 @@ def save_small_smolvlm(folder: Path) -> None:
         "image_size": 32,
         "patch_size": 8,
     }
-    config = SmolVLMConfig(text_config=text, vision_config=vision, scale_factor=2, image_token_id=tokenizer.image_token_id)
+    config = SmolVLMConfig(
+        text_config=text, vision_config=vision, scale_factor=2, image_token_id=tokenizer.image_token_id
+    )
     config.save_pretrained(folder)
-    SmolVLMProcessor(SmolVLMImageProcessor(), tokenizer, SmolVLMVideoProcessor(), image_seq_len=4).save_pretrained(folder)
+    SmolVLMProcessor(SmolVLMImageProcessor(), tokenizer, SmolVLMVideoProcessor(), image_seq_len=4).save_pretrained(
+        folder
+    )
 
 
 def save_mini(kind: str, folder: Path, action: int = 8) -> Path:
