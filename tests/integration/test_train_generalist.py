@@ -39,7 +39,7 @@ def config(data, out, **options):
 @pytest.fixture(scope="module")
 def finished(data, tmp_path_factory):
     out = tmp_path_factory.mktemp("finished") / "run"
-    train(config(data, out), TINY, "baton train-generalist")
+    train(config(data, out), TINY, f"baton train-generalist --dataset {data},more/data --out={out} --seed 3")
     return out
 
 
@@ -124,6 +124,8 @@ def test_nothing_in_the_policy_folder_names_a_place_on_this_machine(data, finish
     for path in (finished / "policy").iterdir():
         if path.suffix in (".json", ".md"):
             assert str(data.parent) not in path.read_text(), path
+    command = json.loads((finished / "policy" / "card.json").read_text())["training"]["command"]
+    assert command == "baton train-generalist --dataset data,more/data --out=run --seed 3"
 
 
 def test_a_changed_byte_of_the_exported_weights_is_noticed(finished, tmp_path):

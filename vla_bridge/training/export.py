@@ -6,6 +6,7 @@ import hashlib
 import importlib.metadata
 import json
 import os
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +18,7 @@ from vla_bridge.training.config import GeneralistConfig
 
 POLICY, CARD, CARD_PAGE = "policy", "card.json", "CARD.md"
 PACKAGES = ("lerobot", "torch", "transformers")
+_FROM_ROOT = re.compile(r"(?<![\w.])/(?:[^\s,'\"]*/)?([^\s,/'\"]+)")  # places on this machine: only the name is kept
 
 
 def export(
@@ -71,7 +73,7 @@ def _card(
             "hz": run.frames.meta.fps,
         },
         "training": {
-            "command": command,
+            "command": _FROM_ROOT.sub(r"\1", command),
             "seed": config.seed,
             "updates": config.updates,
             "batch_size": config.batch_size,
