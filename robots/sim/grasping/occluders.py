@@ -12,9 +12,9 @@ from robots.sim.objects import CLASSES, CLUTTER, ObjectClass, find_class
 
 WIDEST_M = 0.044  # radius of what may stand there
 GAP_M = (0.006, 0.030)  # air between the two
-ASIDE_RAD = (math.radians(35.0), math.radians(85.0))  # of the way from the named object straight to the front
+ASIDE_RAD = (math.radians(30.0), math.radians(72.0))  # of the way from the named object straight to the front
 AIR_M = 0.006  # to everything else
-TRIES = 24
+TRIES = 80
 
 
 def with_occluder(spec: EpisodeSpec, rng: np.random.Generator) -> tuple[EpisodeSpec, ObjectSpec] | None:
