@@ -212,9 +212,7 @@ def _recorded(demonstration: Demonstration, seed: int, journal: Path, layout: Pa
 def columns_of(demonstration: Demonstration) -> dict[str, np.ndarray]:
     """Return a demonstration's values by column, (t, ...) each."""
     frames = demonstration.frames
-    images = {
-        f"{IMAGES}{name}": np.stack([frame.images[name] for frame in frames]) for name in frames[0].images
-    }
+    images = {f"{IMAGES}{name}": np.stack([frame.images[name] for frame in frames]) for name in frames[0].images}
     return {
         **images,
         STATE: np.stack([frame.state for frame in frames]),

@@ -123,7 +123,9 @@ def views_plot(summary: Mapping[str, Any]) -> str:
     def draw(axes: Axes) -> None:
         for index, policy in enumerate(policies):
             shift = 0.64 * ((index + 0.5) / len(policies) - 0.5)
-            _points(axes, [cell for cell in cells if cell["policy"] == policy], views, shift, color_of(policy, policies))
+            _points(
+                axes, [cell for cell in cells if cell["policy"] == policy], views, shift, color_of(policy, policies)
+            )
         counts = {view: max(cell["trials"] for cell in cells if cell["bin"] == view) for view in views}
         axes.set_xticks(range(len(views)), [f"{view.replace('_', ' ')}\n{counts[view]} starts" for view in views])
         axes.tick_params(axis="x", labelsize=8)
@@ -131,7 +133,9 @@ def views_plot(summary: Mapping[str, Any]) -> str:
         axes.grid(visible=False, axis="x")
         axes.legend(loc="lower left", fontsize=8)
 
-    return standalone(svg("views", (max(1.05 * len(views), 4.0) + 1.0, 3.4), draw)) if cells else standalone("<svg></svg>")
+    return (
+        standalone(svg("views", (max(1.05 * len(views), 4.0) + 1.0, 3.4), draw)) if cells else standalone("<svg></svg>")
+    )
 
 
 def _points(axes: Axes, cells: Sequence[Row], views: Sequence[str], shift: float, color: str) -> None:

@@ -121,9 +121,7 @@ def _index_columns(length: int, fps: int) -> dict[str, np.ndarray]:
 
 def _write(stage: Path, layout: PartFormat, values: Columns, instruction: str) -> None:
     features, length = layout.all_features(), len(values["index"])
-    table = pa.table(
-        [_array(values[name], feature) for name, feature in features.items()], schema=_schema(features)
-    )
+    table = pa.table([_array(values[name], feature) for name, feature in features.items()], schema=_schema(features))
     place = f"{FILE.format(chunk=0, file=0)}.parquet"
     data, episodes = stage / "data" / place, stage / "meta" / "episodes" / place
     for path in (data, episodes):

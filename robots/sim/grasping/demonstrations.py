@@ -165,9 +165,7 @@ class Demonstrator:
         targets = targets_of(self._config.task)
         target = targets[int(rng.integers(len(targets)))]
         variant = Variant.DISTRACTOR if rng.random() < self._config.distractors else Variant.STANDARD
-        return sample_episode(
-            self._config.task, seed, target=target, variant=Variant.ABSENT if absent else variant
-        )
+        return sample_episode(self._config.task, seed, target=target, variant=Variant.ABSENT if absent else variant)
 
     def _attempt(self, spec: EpisodeSpec, facts: dict[str, object], rng: np.random.Generator) -> Demonstration:
         instruction = demonstrated(spec.task, rng)

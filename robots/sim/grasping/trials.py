@@ -68,9 +68,7 @@ class Trial:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Trial:
         """Rebuild a trial from `to_dict`'s values."""
-        return cls(
-            **{**values, "condition": Condition(values["condition"]), "center": tuple(values["center"])}
-        )
+        return cls(**{**values, "condition": Condition(values["condition"]), "center": tuple(values["center"])})
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +90,7 @@ class TrialConfig:
         targets = self.targets or targets_of(self.task)
         rng = np.random.default_rng([seed, zlib.crc32(b"trial")])
         target = targets[int(rng.integers(len(targets)))]
-        return sample_episode(
-            self.task, seed, target=target, variant=variant, randomization=self.randomization
-        )
+        return sample_episode(self.task, seed, target=target, variant=variant, randomization=self.randomization)
 
 
 def draw_trials(world: GraspWorld, config: TrialConfig, name: str, seed: int, *, also: bool) -> list[Trial]:
@@ -140,9 +136,7 @@ def run_trial(world: GraspWorld, config: TrialConfig, trial: Trial, policy: Gras
     return run_attempt(world, policy, trial.instruction)
 
 
-def _trial(
-    start: Start, name: str, condition: Condition, named: str, instruction: str, *, graspable: bool
-) -> Trial:
+def _trial(start: Start, name: str, condition: Condition, named: str, instruction: str, *, graspable: bool) -> Trial:
     return Trial(
         seed=start.spec.seed,
         bin=name,
