@@ -51,8 +51,12 @@ class CollectOptions:
     task: str = "bookshelf_pineapple"
     # Kinds of start and their shares, `name:share`; empty for the default mixture
     bins: tuple[str, ...] = ()
+    # Classes that are named, one named twice twice as often; empty for every graspable one
+    targets: tuple[str, ...] = ()
     # Share of layouts with look-alikes of the named object
     distractors: float = 0.25
+    # Share of the starts where every way to the object is blocked that are recorded, with refusal as their label
+    refused: float = 0.4
     # Chance that a burst of noise begins in a control period
     noise: float = 0.04
     # Folder of a trained policy that drives in turn with the expert, whose actions are recorded; empty for none
@@ -66,7 +70,7 @@ class CollectOptions:
         for name, least in {"episodes": 1, "seed_base": 0, "workers": 1}.items():
             if getattr(self, name) < least:
                 raise UsageError(f"{name} must be at least {least}, not {getattr(self, name)}.")
-        for name in ("distractors", "noise", "beta"):
+        for name in ("distractors", "refused", "noise", "beta"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise UsageError(f"{name} must lie in [0, 1], not {getattr(self, name)}.")
         if not self.out:
@@ -134,7 +138,8 @@ def run(_command: str, arguments: Sequence[str]) -> int:
     from robots.sim.tasks import find_task
 
     options = parse_options(CollectOptions, arguments)
-    find_task(options.task)
+    for target in options.targets or (None,):
+        find_task(options.task, target)
     for text in collect(options).lines():
         console.line(text)
     console.line(f"dataset   {options.out}")
@@ -252,7 +257,9 @@ def demonstration_config(options: CollectOptions) -> DemonstrationConfig:
     given: dict[str, Any] = {"bins": dict(map(_share, options.bins))} if options.bins else {}
     return DemonstrationConfig(
         task=options.task,
+        targets=options.targets,
         distractors=options.distractors,
+        refused=options.refused,
         noise=NoiseConfig(chance=options.noise),
         beta=options.beta,
         **given,

@@ -210,8 +210,9 @@ def draw_batch(options: EvalOptions, job: tuple[str, Sequence[int]]) -> list[Row
     rows: list[Row] = []
     for seed in seeds:
         also = kind == SAME_START
-        trials = [trial.to_dict() for trial in draw_trials(_Process.world(), options.drawn_from, kind, seed, also=also)]
-        rows += [{"kind": kind, "layout": seed, "trial": trial} for trial in trials or [None]]
+        trials = draw_trials(_Process.world(), options.drawn_from, kind, seed, also=also)
+        rows += [{"kind": kind, "layout": seed, "trial": trial.to_dict()} for trial in trials]
+        rows += [] if trials else [{"kind": kind, "layout": seed, "trial": None}]
     return rows
 
 

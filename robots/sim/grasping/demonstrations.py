@@ -1,4 +1,4 @@
-"""Demonstrations: the expert, disturbed by bursts of noise, or a policy in its place, with the expert's action as label.
+"""Demonstrations: the expert disturbed by bursts of noise, or a policy in its place; labels are the expert's actions.
 
 Where a burst or a policy takes the hand, the recorded action is the one that the expert takes from there (DART,
 arXiv 1703.09327; DAgger, arXiv 1011.0686).
@@ -17,7 +17,7 @@ from robots.images import resized
 from robots.sim.arm import WRIST_CAMERA
 from robots.sim.episode import EpisodeSpec, Variant
 from robots.sim.grasping.episode import GraspPolicy
-from robots.sim.grasping.expert import GraspExpert, action_of, refusal
+from robots.sim.grasping.expert import REFUSE, GraspExpert, action_of, refusal
 from robots.sim.grasping.instructions import demonstrated
 from robots.sim.grasping.policies import EXECUTED, executed
 from robots.sim.grasping.starts import BINS, draw_start
@@ -64,14 +64,15 @@ class DemonstrationConfig:
         noise: Disturbances of the expert.
         beta: With a policy: share of the time that the expert drives.
         refused: Share of the blocked starts, where the expert refuses, that are recorded.
+        targets: Classes that are named, a class named twice twice as often; empty for every graspable one.
     """
 
     task: str = "bookshelf_pineapple"
     bins: Mapping[str, float] = field(
         default_factory=lambda: {
-            "random_centred": 0.34,
+            "random_centred": 0.32,
             "off_centre": 0.16,
-            "centred": 0.14,
+            "centred": 0.16,
             "edge": 0.08,
             "far": 0.10,
             "close": 0.05,
@@ -84,7 +85,8 @@ class DemonstrationConfig:
     distractors: float = 0.25
     noise: NoiseConfig = field(default_factory=NoiseConfig)
     beta: float = 0.5
-    refused: float = 1.0
+    refused: float = 0.4
+    targets: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name, share in self.bins.items():
@@ -162,7 +164,7 @@ class Demonstrator:
         return Demonstration("", (), {"seed": seed, "skipped": skipped, "outcome": "no start"}, kept=False)
 
     def _layout(self, seed: int, rng: np.random.Generator, *, absent: bool) -> EpisodeSpec:
-        targets = targets_of(self._config.task)
+        targets = self._config.targets or targets_of(self._config.task)
         target = targets[int(rng.integers(len(targets)))]
         variant = Variant.DISTRACTOR if rng.random() < self._config.distractors else Variant.STANDARD
         return sample_episode(self._config.task, seed, target=target, variant=Variant.ABSENT if absent else variant)
@@ -191,7 +193,8 @@ class Demonstrator:
         return frames
 
     def _driven(self, instruction: str, rng: np.random.Generator) -> tuple[list[Frame], bool]:
-        frames, noise, held = [], _Noise(self._config.noise, rng), 0
+        frames: list[Frame] = []
+        noise, held, given_up = _Noise(self._config.noise, rng), 0, 0
         driver = _Turns(self._policy, self._config.beta, rng)
         driver.begin(instruction)
         for _ in range(LONGEST_STEPS):
@@ -203,10 +206,11 @@ class Demonstrator:
                 self._world.robot.send_action(other)
                 self._world.tick()
             else:
-                clean = label if label[-1] < 0.5 else action_of(np.zeros(6), 0.0)
+                clean = label if label[REFUSE] < 0.5 else action_of(np.zeros(6), 0.0)
                 self._send(observation, noise.on(clean, near=self._near()) if self._policy is None else clean)
             held = held + 1 if self._expert.done else 0
-            if held >= HOLD_STEPS or self._lost():
+            given_up = given_up + 1 if label[REFUSE] > 0.5 else 0
+            if held >= HOLD_STEPS or given_up >= HOLD_STEPS or self._lost():
                 break
         return frames, self._world.truth.judge().success
 
@@ -235,7 +239,8 @@ class _Noise:
 
     def __init__(self, config: NoiseConfig, rng: np.random.Generator) -> None:
         self._config, self._rng = config, rng
-        self._left, self._twist = 0, np.zeros(6)
+        self._left = 0
+        self._twist: Float = np.zeros(6)
 
     def on(self, vector: Float, *, near: bool) -> Float:
         """Return an 8-vector with the noise of this control period."""

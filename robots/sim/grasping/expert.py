@@ -89,7 +89,7 @@ class GraspExpert:
         finger = robot.data.qpos[[robot.model.joint(name).qposadr[0] for name in robot.arm.finger_joints]].mean()
         opening = float(np.clip(1.0 - finger / robot.arm.finger_stroke, 0.0, 1.0))
         pose = world.gripper_to_world()
-        held = opening > EMPTY and (judgement.held and world.at_rest() or self._hangs(pose, judgement.lifted_m))
+        held = opening > EMPTY and ((judgement.held and world.at_rest()) or self._hangs(pose, judgement.lifted_m))
         return HandState(pose, opening, held, judgement.lifted_m)
 
     def _hangs(self, pose: Float, lifted_m: float) -> bool:

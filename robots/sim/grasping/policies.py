@@ -136,7 +136,7 @@ def to_actions(chunk: Float, rotation: Float, dt_s: float) -> list[Action]:
         raise PlanningError("The policy refuses: it cannot grasp this from here.")
     actions, turned = [], rotation
     for vector in chunk:
-        vector = np.where(np.arange(len(vector)) == REFUSE, 0.0, vector)
-        actions.append(executed(vector, turned))
+        willing = np.where(np.arange(len(vector)) == REFUSE, 0.0, vector)
+        actions.append(executed(willing, turned))
         turned = turned @ rotation_of(dt_s * vector[3:6])
     return actions

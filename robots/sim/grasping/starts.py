@@ -181,8 +181,7 @@ class _Drawing:
         if self._named is None or self._bin.on_other:
             named = self._named
             points = [middle_of(item) for item in self._spec.objects if item.name != self._spec.target_name]
-            near = [p for p in points if named is None or np.linalg.norm(p - named) < NEAR_M or not self._bin.in_view]
-            return near
+            return [p for p in points if named is None or np.linalg.norm(p - named) < NEAR_M or not self._bin.in_view]
         return [self._named]
 
     def _judged(self, placed: EpisodeSpec, camera: Float) -> Start | None:
