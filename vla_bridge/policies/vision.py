@@ -47,43 +47,48 @@ class InstructionEncoder(nn.Module):
 
 
 class FilmBlock(nn.Module):
-    """Convolution, normalisation, and a scale and shift per channel from the instruction: FiLM (arXiv 1709.07871).
+    """A residual of convolution, normalisation, and a scale and shift from the instruction: FiLM (arXiv 1709.07871).
 
     The scale and shift start at the identity, so that an untrained instruction does not disturb the image.
     """
 
-    def __init__(self, channels: int, width: int, instruction_width: int) -> None:
+    def __init__(self, width: int, instruction_width: int) -> None:
         super().__init__()
-        self.convolve = nn.Conv2d(channels, width, 3, padding=1)
+        self.convolve = nn.Conv2d(width, width, 3, padding=1)
         self.normalize = nn.GroupNorm(GROUPS, width)
         self.film = nn.Linear(instruction_width, 2 * width)
         nn.init.zeros_(self.film.weight)
         nn.init.zeros_(self.film.bias)
 
     def forward(self, features: Tensor, instruction: Tensor) -> Tensor:
-        """Return (b, width, h, w) from (b, channels, h, w) and (b, instruction_width)."""
+        """Return (b, width, h, w) from (b, width, h, w) and (b, instruction_width)."""
         scale, shift = self.film(instruction)[:, :, None, None].chunk(2, dim=1)
-        return functional.relu(self.normalize(self.convolve(features)) * (1.0 + scale) + shift)
+        return features + functional.relu(self.normalize(self.convolve(features)) * (1.0 + scale) + shift)
 
 
 class Eye(nn.Module):
     """One camera's convolutions: image and its coordinates (CoordConv, arXiv 1807.03247) to FiLM-conditioned maps.
 
-    The first two convolutions shrink the image by `4` or, for a coarse eye, by `8`.
+    The first two convolutions shrink the image by 4 or, for a coarse eye, by 8. What a thing is shows in all of it,
+    where it is in its details: two blocks work at half that resolution, and the last one on both.
     """
 
     def __init__(self, width: int, instruction_width: int, *, coarse: bool) -> None:
         super().__init__()
-        first = nn.Conv2d(5, width // 2, 7, stride=4, padding=3) if coarse else nn.Conv2d(5, width // 2, 5, 2, 2)
-        self.shrink = nn.Sequential(first, nn.ReLU(), nn.Conv2d(width // 2, width, 3, stride=2, padding=1), nn.ReLU())
-        self.film = nn.ModuleList(FilmBlock(width, width, instruction_width) for _ in range(2))
+        first = nn.Conv2d(5, width // 2, 5, stride=4 if coarse else 2, padding=2)
+        second = nn.Conv2d(width // 2, width, 3, stride=2, padding=1)
+        self.shrink = nn.Sequential(first, nn.ReLU(), second, nn.ReLU())
+        self.whole = nn.ModuleList(FilmBlock(width, instruction_width) for _ in range(2))
+        self.detail = FilmBlock(width, instruction_width)
         self.look = nn.Conv2d(width, width, 1)
 
     def forward(self, image: Tensor, instruction: Tensor) -> tuple[Tensor, Keypoints]:
         """Return the features (b, width, h, w) and the keypoints of images (b, 3, h, w) in [0, 1]."""
-        features = self.shrink(torch.cat((2.0 * image - 1.0, coordinates(image)), dim=1))
-        for block in self.film:
+        fine = self.shrink(torch.cat((2.0 * image - 1.0, coordinates(image)), dim=1))
+        features = functional.avg_pool2d(fine, 2, ceil_mode=True)
+        for block in self.whole:
             features = block(features, instruction)
+        features = self.detail(fine + functional.interpolate(features, size=fine.shape[-2:]), instruction)
         return features, keypoints(self.look(features))
 
 

@@ -40,7 +40,7 @@ class Pi0MiniConfig(SharedOptions, PI0Config):
         siglip_patch_px: Side of its patches [px]; its images are resized to `image_resolution`.
     """
 
-    vision: Vision = Vision.COORDCONV
+    vision: str = Vision.COORDCONV.value
     width: int = 128
     depth: int = 3
     mlp_width: int = 256
@@ -64,7 +64,7 @@ class Pi0MiniConfig(SharedOptions, PI0Config):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.vision not in tuple(Vision):
-            raise UsageError.unknown("vision", str(self.vision), Vision)
+            raise UsageError.unknown("vision", self.vision, Vision)
         self.fill_vocabulary()
 
     def validate_features(self) -> None:
