@@ -102,7 +102,7 @@ def build_processors(
         processors = make_pre_post_processors(config, pretrained_path=str(folder), preprocessor_overrides={**overrides})
     except (ImportError, OSError, ValueError, KeyError, TypeError) as error:
         name = steps.get("tokenizer_processor", {}).get("tokenizer_name")
-        if isinstance(error, OSError) and name and "tokenizer_processor" not in overrides:
+        if name and "tokenizer_processor" in str(error) and "tokenizer_processor" not in overrides:
             raise missing_tokenizer(folder, name) from None
         raise CheckpointError(f"The processors of {folder} cannot be restored: {_line(error)}") from None
     _check_statistics(processors[0], config.input_features, folder)
