@@ -45,7 +45,7 @@ class CollectOptions:
     episodes: int = 400
     # Seed of the first layout; training layouts lie below 100000
     seed_base: int = 0
-    # Processes that record
+    # Processes that record; one is this process itself
     workers: int = 2
     # Task whose layouts are drawn
     task: str = "bookshelf_pineapple"
@@ -166,7 +166,7 @@ def collect(options: CollectOptions) -> Tally:
         (notebook / ROWS).open("a") as file,
         console.progress(options.episodes, options.episodes - len(missing)) as bar,
     ):
-        for batch in _in_processes(options, batches) if batches else ():
+        for batch in _in_processes(options, batches):
             file.write("".join(json.dumps(row) + "\n" for row in batch))
             file.flush()
             rows.update({row["seed"]: row for row in batch})
@@ -304,6 +304,10 @@ def _claim(path: Path, options: CollectOptions) -> None:
 
 
 def _in_processes(options: CollectOptions, batches: Sequence[tuple[int, ...]]) -> Iterator[list[Row]]:
+    """Yield each batch's rows as it is done; a single worker is this process."""
+    if options.workers == 1 or not batches:
+        yield from (record_batch(options, batch) for batch in batches)
+        return
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(options.workers, len(batches)), mp_context=context) as pool:
         futures = [pool.submit(record_batch, options, batch) for batch in batches]

@@ -6,7 +6,7 @@ import json
 import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +28,7 @@ SAME_START = "centred"  # whose starts the other instructions are given at
 BATCH = 8
 MOST_LAYOUTS = 4  # times the wanted number of starts: then a bin is short of them
 Row = dict[str, Any]
+type Pool = ProcessPoolExecutor | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class EvalOptions:
     swap: bool = False
     # Also name an object that is not there
     absent: bool = False
-    # Processes
+    # Processes; one is this process itself
     workers: int = 2
     # Task whose layouts are drawn
     task: str = "bookshelf_pineapple"
@@ -138,20 +139,29 @@ def evaluate(options: EvalOptions) -> dict[str, Any]:
     folder = Path(options.out)
     folder.mkdir(parents=True, exist_ok=True)
     _claim(folder / CONFIG, options)
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(options.workers, mp_context=context) as pool:
-        try:
-            trials = _drawn(options, folder / TRIALS, pool)
-            rows = _ran(options, folder / ROWS, trials, pool)
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+    with _workers(options.workers) as pool:
+        trials = _drawn(options, folder / TRIALS, pool)
+        rows = _ran(options, folder / ROWS, trials, pool)
     summary = summarize(rows, trials, [label_of(name) for name in options.policies])
     write_json(folder / SUMMARY, summary)
     (folder / PLOT).write_text(views_plot(summary))
     return summary
 
 
-def _drawn(options: EvalOptions, path: Path, pool: ProcessPoolExecutor) -> list[Row]:
+@contextmanager
+def _workers(count: int) -> Iterator[Pool]:
+    """Yield processes to work in, or None to work in this one."""
+    if count == 1:
+        yield None
+        return
+    with ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn")) as pool:
+        try:
+            yield pool
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _drawn(options: EvalOptions, path: Path, pool: Pool) -> list[Row]:
     """Return the trials, those of the file first; layouts are gone through until every kind has enough of them."""
     known = read_lines(path)
     with path.open("a") as file, console.progress(options.episodes * len(options.kinds)) as bar:
@@ -216,7 +226,7 @@ def draw_batch(options: EvalOptions, job: tuple[str, Sequence[int]]) -> list[Row
     return rows
 
 
-def _ran(options: EvalOptions, path: Path, trials: Sequence[Row], pool: ProcessPoolExecutor) -> list[Row]:
+def _ran(options: EvalOptions, path: Path, trials: Sequence[Row], pool: Pool) -> list[Row]:
     """Return one row per trial and policy, those of the file first."""
     rows = {key_of(row): row for row in read_lines(path)}
     jobs = []
@@ -275,11 +285,14 @@ class _Process:
 
 
 def _each[J](
-    pool: ProcessPoolExecutor,
+    pool: Pool,
     options: EvalOptions,
     work: Callable[[EvalOptions, J], list[Row]],
     jobs: Sequence[J],
 ) -> Iterator[list[Row]]:
+    if pool is None:
+        yield from (work(options, job) for job in jobs)
+        return
     for future in as_completed([pool.submit(work, options, job) for job in jobs]):
         yield future.result()
 

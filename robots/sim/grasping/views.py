@@ -77,22 +77,21 @@ def _place(rng: np.random.Generator, off: Span) -> tuple[float, float]:
 
 
 def _placed(position: Float, sight: Float, across: float, along: float, roll: float) -> Float:
-    """Return the camera pose that shows what lies along `sight` at (across, along), x right and y down in [-1, 1]."""
-    right = np.cross(sight, [0.0, 0.0, 1.0])
-    right /= np.linalg.norm(right)
-    level = np.column_stack([right, np.cross(sight, right), sight])
-    offset = np.array([across * HALF_VIEW, along * HALF_VIEW, 1.0])
-    rotation = level @ _rotation_to(offset / np.linalg.norm(offset)).T @ _about_z(roll)
+    """Return the camera pose that shows what lies along `sight` at (across, along), x right and y down in [-1, 1].
+
+    A pixel (u, v) of a level camera that looks down by p lies below the horizon by asin((sin p + v cos p) / n), where
+    n = sqrt(1 + u^2 + v^2), and to the right of the camera's heading by atan(u / (cos p - v sin p)).
+    """
+    u, v = across * HALF_VIEW, along * HALF_VIEW
+    below = -sight[2] * math.sqrt(1.0 + u * u + v * v) / math.hypot(1.0, v)
+    pitch = math.asin(min(max(below, -1.0), 1.0)) - math.atan(v)
+    yaw = math.atan2(sight[1], sight[0]) + math.atan2(u, math.cos(pitch) - v * math.sin(pitch))
+    forward = np.array([math.cos(pitch) * math.cos(yaw), math.cos(pitch) * math.sin(yaw), -math.sin(pitch)])
+    right = np.array([math.sin(yaw), -math.cos(yaw), 0.0])
     pose = np.eye(4)
-    pose[:3, :3], pose[:3, 3] = rotation, position
+    pose[:3, :3] = np.column_stack([right, np.cross(forward, right), forward]) @ _about_z(roll)
+    pose[:3, 3] = position
     return pose
-
-
-def _rotation_to(direction: Float) -> Float:
-    """Return the rotation (3, 3) that takes the optical axis to a direction without tilting the horizon."""
-    right = np.cross([0.0, 1.0, 0.0], direction)
-    right /= np.linalg.norm(right)
-    return np.column_stack([right, np.cross(direction, right), direction])
 
 
 def _about_z(angle_rad: float) -> Float:
