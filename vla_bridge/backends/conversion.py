@@ -149,7 +149,7 @@ def gripper_of(action: GripperAction, values: Float, measured: float) -> NDArray
             f"open and {action.closed:g} is closed."
         )
     if action.threshold is not None:
-        closed = closed > action.threshold
+        closed = np.where(closed > action.threshold, 1.0, 0.0)
     return np.clip(closed, 0.0, 1.0).astype(np.float32)
 
 
