@@ -215,13 +215,12 @@ def column_statistics(values: np.ndarray, *, image: bool) -> dict[str, Any]:
     """
     count = len(values)
     flat = values[:, ::PIXEL_STRIDE, ::PIXEL_STRIDE].reshape(-1, 3) / 255.0 if image else values.reshape(count, -1)
-    flat = flat.astype(np.float64)
     shape = (3, 1, 1) if image else (flat.shape[1],)
     named: Sequence[tuple[str, np.ndarray]] = (
         ("min", flat.min(0)),
         ("max", flat.max(0)),
-        ("mean", flat.mean(0)),
-        ("std", flat.std(0)),
-        *zip(QUANTILES, np.quantile(flat, list(QUANTILES.values()), axis=0), strict=True),
+        ("mean", flat.mean(0, dtype=np.float64)),
+        ("std", flat.std(0, dtype=np.float64)),
+        *zip(QUANTILES, np.quantile(flat.astype(np.float64), list(QUANTILES.values()), axis=0), strict=True),
     )
     return {name: value.reshape(shape).tolist() for name, value in named} | {"count": [count]}
