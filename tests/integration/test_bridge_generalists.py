@@ -12,9 +12,12 @@ from safetensors.numpy import load_file, save_file
 
 from robots.errors import BatonError, CheckpointError, PlanningError, SpecError
 from tests import generalists
+from tests.bridge_fakes import RunningServer, eventually
 from vla_bridge.backends import hub
 from vla_bridge.backends.lerobot import LeRobotBackend, LeRobotConfig
-from vla_bridge.messages import GripperConvention, Infer
+from vla_bridge.client import PolicyClient
+from vla_bridge.link import LinkState
+from vla_bridge.messages import GripperConvention, Infer, ReplyOutcome
 from vla_bridge.profiles import SHIPPED
 
 pytestmark = [
@@ -182,6 +185,27 @@ def test_a_policy_that_refuses_everything_still_becomes_ready(act):
     save_file(statistics, state)
     with pytest.raises(PlanningError, match="refuses"):
         infer(ready(act))
+
+
+def test_a_refusal_and_a_broken_chunk_reach_the_client_as_rejections(act):
+    backend = LeRobotBackend(LeRobotConfig(path=act, profile="baton_sim"))
+    with Served(backend) as server, PolicyClient(server.endpoint) as client:
+        eventually(lambda: client.link().state is LinkState.READY, 60)
+        arrays, bias = generalists.observed(backend.schema), backend._policy.model.action_head.bias
+        for seq, (column, value, named) in enumerate([(7, 600.0, "refuses"), (3, np.nan, "not finite")], start=1):
+            bias.data[column] = value
+            client.request(arrays, instruction="pick", epoch=1, seq=seq, captured_at_s=0.0, deadline_s=20.0)
+            assert client.wait(20.0)
+            reply = client.poll()
+            assert reply.outcome is ReplyOutcome.REJECTED
+            assert named in reply.detail
+            assert reply.chunk is None
+
+
+class Served(RunningServer):
+    def __exit__(self, *exc):
+        self.server.stop()
+        self._thread.join(10.0)
 
 
 def test_weights_under_openpi_s_names_are_loaded_and_answer_the_same(pi0, saved_pi0):

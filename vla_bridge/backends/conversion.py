@@ -118,10 +118,11 @@ def to_world(twists: Float, rotation: Float, dt_s: float) -> Float:
     Returns:
         (k, 6) in world axes.
     """
-    turned, current = np.empty_like(twists), Rotation.from_matrix(rotation)
+    steps = Rotation.from_rotvec(twists[:, 3:] * dt_s).as_matrix()
+    turned, current = np.empty_like(twists), np.asarray(rotation, dtype=twists.dtype)
     for index, twist in enumerate(twists):
-        turned[index] = current.apply(twist.reshape(2, 3)).reshape(6)
-        current = current * Rotation.from_rotvec(twist[3:] * dt_s)
+        turned[index] = (twist.reshape(2, 3) @ current.T).reshape(6)
+        current = current @ steps[index]
     return turned
 
 
