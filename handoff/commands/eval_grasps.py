@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from handoff import console
-from handoff.commands.grasp_policies import label_of, load_policy
+from handoff.commands.grasp_policies import SCRIPTED, label_of, load_policy
 from handoff.commands.options import option_lines, parse_options
 from handoff.dataset.durable import write_json
 from robots.errors import UsageError
@@ -123,7 +123,7 @@ def _check_names(options: EvalOptions) -> None:
         find_task(options.task, target)
     load_randomization(options.randomization)
     for name in options.policies:
-        if label_of(name) != name and not Path(name).is_dir():
+        if name not in SCRIPTED and not Path(name).is_dir():
             raise UsageError(f"policies: {name} is neither expert nor planned, nor a folder.")
 
 

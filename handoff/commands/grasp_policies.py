@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from robots.sim.grasping.world import GraspWorld
     from vla_bridge.backends.base import Backend
 
-EXPERT, PLANNED = "expert", "planned"
+SCRIPTED = EXPERT, PLANNED = "expert", "planned"
 PROFILE = "baton_sim"
 EXECUTED = 4  # of a chunk's actions, as the bridge refills its queue
 
@@ -100,4 +100,4 @@ def load_policy(name: str, world: GraspWorld) -> GraspPolicy:
 
 def label_of(name: str) -> str:
     """Return what a policy is called in tables and plots."""
-    return name if name in (EXPERT, PLANNED) else Path(name).resolve().name
+    return name if name in SCRIPTED else Path(name).resolve().name

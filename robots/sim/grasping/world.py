@@ -76,6 +76,10 @@ class GraspWorld:
         self._time_s = 0.0
         self.robot.reset(spec)
 
+    def close(self) -> None:
+        """Free the graphics context."""
+        self.robot.close()
+
     def tick(self) -> None:
         """Advance the clock that observations are stamped with by one control period."""
         self._time_s += self.robot.dt_s

@@ -1,4 +1,4 @@
-"""The law of the grasp: from wherever the hand is, it aligns before the shelf, closes around the object and carries it."""
+"""The law of the grasp: from anywhere it aligns before the shelf, closes around the object and carries it."""
 
 import numpy as np
 import pytest
