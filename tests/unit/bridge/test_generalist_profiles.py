@@ -1,6 +1,7 @@
 """Profiles say what a policy's numbers mean; every mistake in one is a sentence that names it."""
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,10 +9,12 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robots.errors import SpecError, UsageError
+from robots.errors import SchemaError, SpecError, UsageError
 from robots.types import ActionSpace
+from tests.bridge_fakes import DESCRIPTION, SCHEMA
 from vla_bridge.backends.lerobot import LeRobotConfig
 from vla_bridge.conventions import Part, Reference, StatePart, StateProfile, Unit, Units
+from vla_bridge.observations import check_robot
 from vla_bridge.profiles import SHIPPED, Resize, load_profile
 
 NAMES = sorted(path.stem for path in SHIPPED.glob("*.yaml"))
@@ -162,3 +165,17 @@ def test_the_options_without_a_profile_describe_one(tmp_path):
     profile = options.declared()
     assert profile.action.frame == "world"
     assert (profile.action.layout, profile.control_hz, profile.state) == ((Part.MOTION,), 10.0, None)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"action": replace(SCHEMA.action, unit="deg")}, "gives deg, fake-arm takes rad"),
+        ({"action": replace(SCHEMA.action, shape=(8, 7))}, "gives 7 values, fake-arm takes 3"),
+        ({"action_space": ActionSpace.CARTESIAN_VELOCITY}, "fake-arm takes joint_velocity, joint_position"),
+    ],
+)
+def test_a_policy_whose_action_is_not_the_robot_s_is_refused_before_anything_moves(change, named):
+    check_robot(DESCRIPTION, SCHEMA, privileged=False)
+    with pytest.raises(SchemaError, match=named):
+        check_robot(DESCRIPTION, replace(SCHEMA, **change), privileged=False)
