@@ -140,6 +140,8 @@ def run(_command: str, arguments: Sequence[str]) -> int:
     options = parse_options(CollectOptions, arguments)
     for target in options.targets or (None,):
         find_task(options.task, target)
+    if options.policy and not Path(options.policy).is_dir():
+        raise UsageError(f"policy: there is no folder {options.policy}.")
     for text in collect(options).lines():
         console.line(text)
     console.line(f"dataset   {options.out}")

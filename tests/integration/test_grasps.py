@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from robots.errors import PlanningError
+from robots.errors import PlanningError, SpecError
 from robots.sim.episode import Variant
 from robots.sim.grasping.demonstrations import IMAGE_SIZES, DemonstrationConfig, Demonstrator
 from robots.sim.grasping.episode import Outcome, run_attempt
@@ -101,6 +101,15 @@ def test_a_policy_that_does_nothing_runs_out_of_time_and_one_that_refuses_is_ref
     report = run_attempt(world, ChunkedPolicy(lambda *_: refusing, world.robot.dt_s), "No.")
     assert (report.outcome, report.steps) == (Outcome.REFUSED, 0)
     assert "refuses" in report.reason
+
+
+def test_an_answer_that_cannot_be_executed_ends_the_attempt(world, start):
+    def broken(*_):
+        raise SpecError("actions: not finite.")
+
+    world.reset(start.spec)
+    report = run_attempt(world, ChunkedPolicy(broken, world.robot.dt_s), "Pick up the mug.")
+    assert (report.outcome, report.reason) == (Outcome.INVALID, "actions: not finite.")
 
 
 def test_lifting_another_object_is_the_wrong_object(world, start):

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from robots.errors import PlanningError, UsageError
+from robots.errors import PlanningError, SpecError, UsageError
 from robots.images import resized
 from robots.sim.arm import WRIST_CAMERA
 from robots.sim.episode import EpisodeSpec, Variant
@@ -287,7 +287,7 @@ class _Turns:
             return None
         try:
             return self._policy.act(observation)
-        except PlanningError:
+        except (PlanningError, SpecError):
             return Action(ActionSpace.CARTESIAN_VELOCITY, np.zeros(6), 0.0)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from robots.errors import PlanningError
+from robots.errors import PlanningError, SpecError
 from robots.sim.grasping.world import GraspWorld
 from robots.types import Action, Observation
 
@@ -22,6 +22,7 @@ class Outcome(StrEnum):
     WRONG = "wrong_object"
     REFUSED = "refused"
     TIMEOUT = "timeout"
+    INVALID = "invalid"  # its answer could not be executed
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class Report:
         contacts: Control periods in which the arm touched what it had no business with.
         knocked: Names of other objects that were pushed or fell.
         lifted: Names of all objects that were lifted.
-        reason: Why the policy refused.
+        reason: Why the policy refused, or what was wrong with its answer.
     """
 
     outcome: Outcome
@@ -57,6 +58,7 @@ class GraspPolicy(Protocol):
 
         Raises:
             PlanningError: The policy refuses to grasp.
+            SpecError: Its answer cannot be executed.
         """
         ...
 
@@ -85,6 +87,8 @@ def run_attempt(
             action = policy.act(world.observe())
         except PlanningError as error:
             return _report(world, Outcome.REFUSED, steps, str(error))
+        except SpecError as error:
+            return _report(world, Outcome.INVALID, steps, str(error))
         world.robot.send_action(action)
         world.tick()
         steps += 1
