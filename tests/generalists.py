@@ -5,7 +5,6 @@ pi0 and pi0.5 have their sizes as literals in their code; for these tests their 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -175,14 +174,18 @@ def save_smolvla(folder: Path, action: int = 8) -> Path:
 
 def save_small_smolvlm(folder: Path) -> None:
     """Save a configuration and a processor of SmolVLM, without weights."""
-    from transformers import SmolVLMConfig, SmolVLMImageProcessor, SmolVLMProcessor, SmolVLMVideoProcessor
+    from transformers import (
+        PreTrainedTokenizerFast,
+        SmolVLMConfig,
+        SmolVLMImageProcessor,
+        SmolVLMProcessor,
+        SmolVLMVideoProcessor,
+    )
 
     from vla_bridge.policies.tokenizer import PAD, build_tokenizer
 
     marks = {name: f"<{name}>" for name in ("fake_image_token", "image_token", "global_image_token")}
     marks["end_of_utterance_token"] = "<end_of_utterance>"
-    from transformers import PreTrainedTokenizerFast
-
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=build_tokenizer(WORDS).backend_tokenizer, pad_token=PAD, extra_special_tokens=marks
     )
@@ -288,6 +291,3 @@ def _gemma(adarms: bool) -> dict[str, Any]:
         "use_adarms": adarms,
         "adarms_cond_dim": WIDTH if adarms else None,
     }
-
-
-Saver = Callable[..., Path]
