@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import yaml
 
 from handoff.cli import main
 from robots.curves import read_curves
-from robots.errors import CheckpointError
+from robots.errors import CheckpointError, UsageError
 from tests.grasp_data import record
 from vla_bridge.backends.lerobot import LeRobotBackend, LeRobotConfig
 from vla_bridge.training import checkpoints, trainer
@@ -92,18 +93,32 @@ def test_a_checkpoint_that_was_being_written_is_not_taken_for_one(data, finished
     assert weights(train(config(data, tmp_path), TINY)) == weights(finished / "policy")
 
 
-def test_a_finished_run_is_left_as_it_is_and_exported_again(data, finished):
-    before = weights(finished / "policy"), (finished / "curves.jsonl").read_text()
+def test_a_finished_run_is_left_as_it_is(data, finished):
+    before = {path: path.stat().st_mtime_ns for path in finished.rglob("*")}
     assert train(config(data, finished), TINY) == finished / "policy"
-    assert before == (weights(finished / "policy"), (finished / "curves.jsonl").read_text())
+    assert before == {path: path.stat().st_mtime_ns for path in finished.rglob("*")}
 
 
 def test_a_damaged_checkpoint_is_named(data, tmp_path):
-    train(config(data, tmp_path, updates=2), TINY)
+    shutil.rmtree(train(config(data, tmp_path, updates=2), TINY))
     state = tmp_path / "checkpoints" / "000002" / "training_state" / "optimizer_state.safetensors"
     state.write_bytes(state.read_bytes()[:-7])
     with pytest.raises(CheckpointError, match=r"000002 is damaged .* delete it"):
         train(config(data, tmp_path, updates=2), TINY)
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_before_a_checkpoint(data, tmp_path):
+    with pytest.raises(UsageError, match="diverged at update"):
+        train(config(data, tmp_path, updates=30, checkpoint_every=30), {**TINY, "optimizer_lr": 1e30})
+    assert not checkpoints.checkpoints(tmp_path)
+
+
+def test_a_dataset_without_its_frames_is_refused_without_asking_the_hub(data, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(data, copy)
+    shutil.rmtree(copy / "data")
+    with pytest.raises(UsageError, match="copy cannot be read"):
+        train(config(copy, tmp_path / "run"), TINY)
 
 
 def test_the_policy_folder_is_served_and_says_where_it_comes_from(finished):
@@ -190,6 +205,7 @@ def test_the_learning_rate_and_the_optimiser_are_the_policys_presets():
 
 @pytest.mark.slow
 @pytest.mark.e2e
+@pytest.mark.timeout(900)  # a process that imports LeRobot takes minutes on a busy machine
 def test_lerobot_train_ends_with_the_same_weights(data, tmp_path):
     policy = {**TINY, **STILL}
     ours = train(config(data, tmp_path / "ours", held_out=0), policy)
@@ -219,14 +235,15 @@ def offline():
 
 @pytest.mark.slow
 @pytest.mark.e2e
+@pytest.mark.timeout(900)  # a process that imports LeRobot takes minutes on a busy machine
 def test_a_run_that_is_killed_ends_with_the_same_weights(data, tmp_path):
-    out, options = tmp_path / "killed", {"updates": 400, "checkpoint_every": 5, "held_out": 0}
+    out, options = tmp_path / "killed", {"updates": 60, "checkpoint_every": 5, "held_out": 0}
     arguments = ["--dataset", data, "--out", out, "--batch_size", "8", "--seed", "3", "--log_every", "2"]
     arguments += [part for name, value in options.items() for part in (f"--{name}", value)]
     arguments += [part for name, value in TINY.items() for part in (f"--policy.{name}", value)]
     command = [Path(sys.executable).parent / "baton", "train-generalist", *map(str, arguments)]
     running = subprocess.Popen(command, env=offline())
-    deadline = time.monotonic() + 100
+    deadline = time.monotonic() + 600
     while len(checkpoints.checkpoints(out)) < 2 and time.monotonic() < deadline:
         time.sleep(0.01)
     running.send_signal(signal.SIGKILL)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import batched
@@ -25,7 +24,8 @@ from lerobot.utils.feature_utils import dataset_to_policy_features
 from lerobot.utils.random_utils import set_seed
 
 from robots.errors import UsageError
-from vla_bridge.training.checks import check_columns, check_folder, check_selection, check_values
+from vla_bridge.backends.hub import go_offline
+from vla_bridge.training.checks import check_alike, check_columns, check_folder, check_selection, check_values
 from vla_bridge.training.config import GeneralistConfig
 from vla_bridge.training.memory import FramesInMemory
 
@@ -90,8 +90,9 @@ def assemble(config: GeneralistConfig, policy: PreTrainedConfig) -> Assembly:
     Raises:
         UsageError: The dataset, or the policy for it, cannot be used.
     """
-    os.environ["HF_HUB_OFFLINE"] = "1"
+    go_offline()  # LeRobot asks the hub for whatever a dataset's folder lacks
     metas = [_checked(folder, config) for folder in config.dataset]
+    check_alike([meta.features for meta in metas], config.dataset)
     _fill_features(policy, metas[0].features, config)
     pipeline = _pipeline(config, policy)
     accelerator = Accelerator(step_scheduler_with_optimizer=False, cpu=config.device == "cpu")
@@ -101,8 +102,8 @@ def assemble(config: GeneralistConfig, policy: PreTrainedConfig) -> Assembly:
     built = make_policy(policy, ds_meta=frames.meta)
     preprocess, postprocess = make_pre_post_processors(policy, dataset_stats=frames.meta.stats)
     optimizer, scheduler = make_optimizer_and_scheduler(pipeline, built)
-    prepared = accelerator.prepare(built, optimizer, scheduler)
-    return Assembly(pipeline, frames, held_out, prepared[0], preprocess, postprocess, *prepared[1:], accelerator)
+    built, optimizer, scheduler = accelerator.prepare(built, optimizer, scheduler)
+    return Assembly(pipeline, frames, held_out, built, preprocess, postprocess, optimizer, scheduler, accelerator)
 
 
 def _checked(folder: str, config: GeneralistConfig) -> LeRobotDatasetMetadata:
@@ -135,7 +136,7 @@ def _read(pipeline: TrainPipelineConfig, episodes: Sequence[range], config: Gene
         except (OSError, ValueError, KeyError) as error:
             raise _unreadable(folder, error) from error
     frames = FramesInMemory(*sources)
-    check_values(frames)
+    check_values(frames, config)
     if len(sources) > 1:
         numbers = [key for key in frames.meta.stats if key not in frames.images]  # images may have ImageNet's
         frames.meta.stats |= aggregate_stats([{key: source.meta.stats[key] for key in numbers} for source in sources])

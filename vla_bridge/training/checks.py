@@ -66,6 +66,17 @@ def check_columns(features: Mapping[str, Mapping[str, Any]], inputs: Sequence[st
         raise UsageError(f"{folder}: action is named {', '.join(names)} instead of {', '.join(ACTION_NAMES)}.")
 
 
+def check_alike(features: Sequence[Mapping[str, Any]], folders: Sequence[str]) -> None:
+    """Check that several datasets have the same columns.
+
+    Raises:
+        UsageError: One has a column that another lacks.
+    """
+    for other, folder in zip(features, folders, strict=True):
+        if differing := sorted(set(features[0]) ^ set(other)):
+            raise UsageError(f"{folders[0]} and {folder} cannot be joined: only one of them has {differing[0]}.")
+
+
 def check_selection(fps: float, episodes: int, config: GeneralistConfig, folder: str) -> None:
     """Check the rate, and that there are episodes left to train on.
 
@@ -82,18 +93,19 @@ def check_selection(fps: float, episodes: int, config: GeneralistConfig, folder:
         )
 
 
-def check_values(frames: FramesInMemory) -> None:
+def check_values(frames: FramesInMemory, config: GeneralistConfig) -> None:
     """Check that every number is finite, and that what is open or closed lies between 0 and 1.
 
     Raises:
-        UsageError: One is not; names the column and the first such episode and frame.
+        UsageError: One is not; names the column and the first such episode and frame, counted over all datasets.
     """
+    data = ", ".join(config.dataset)
     for key, values in frames.values.items():
         if values.is_floating_point():
-            _refuse(frames, ~torch.isfinite(values), f"dataset: {key} is not finite")
+            _refuse(frames, ~torch.isfinite(values), f"{data}: {key} is not finite")
     for name in BETWEEN_0_AND_1:
         column = frames.values[ACTION][:, ACTION_NAMES.index(name)]
-        _refuse(frames, (column < 0.0) | (column > 1.0), f"dataset: {name} of action is not within 0 and 1")
+        _refuse(frames, (column < 0.0) | (column > 1.0), f"{data}: {name} of action is not within 0 and 1")
 
 
 def _refuse(frames: FramesInMemory, wrong: torch.Tensor, sentence: str) -> None:

@@ -6,6 +6,7 @@ generators are restored, and the order of the frames follows from the seed and t
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -18,10 +19,11 @@ from lerobot.utils.logging_utils import AverageMeter, MetricsTracker
 from tqdm import tqdm
 
 from robots.curves import Curves
+from robots.errors import UsageError
 from vla_bridge.training.assembly import Assembly, assemble
 from vla_bridge.training.checkpoints import checkpoints, read_checkpoint, write_checkpoint
 from vla_bridge.training.config import GeneralistConfig
-from vla_bridge.training.export import export
+from vla_bridge.training.export import POLICY, export
 from vla_bridge.training.policy_options import policy_config
 from vla_bridge.training.run_folder import check_claim, claim
 
@@ -29,7 +31,7 @@ METERS = ("loss", "grad_norm", "lr", "update_s", "dataloading_s")
 
 
 def train(config: GeneralistConfig, policy: Mapping[str, Any], command: str = "") -> Path:
-    """Train and return the folder of the exported policy.
+    """Train and return the folder of the exported policy; a finished run is left as it is.
 
     Args:
         config: The run.
@@ -37,13 +39,14 @@ def train(config: GeneralistConfig, policy: Mapping[str, Any], command: str = ""
         command: What was typed, for the card.
 
     Raises:
-        UsageError: The options, the dataset or the run folder cannot be used.
+        UsageError: The options, the dataset or the run folder cannot be used, or the loss diverged.
         CheckpointError: The run's checkpoint is damaged.
     """
     torch.set_num_threads(config.threads)
     out, chosen = Path(config.out), policy_config(policy, config.device)
     described = {**asdict(config), "policy": dict(policy)}
-    check_claim(out, described)
+    if check_claim(out, described) and (out / POLICY).is_dir():
+        return out / POLICY
     run = assemble(config, chosen)
     claim(out, described)
     saved = checkpoints(out)
@@ -73,6 +76,7 @@ def _learn(
                 lr_scheduler=run.scheduler,
             )
             step += 1
+            _check_loss(tracker, step)
             bar.update()
             if step % config.log_every == 0 or step == config.updates:
                 row = _row(run, tracker, config, clock)
@@ -82,6 +86,12 @@ def _learn(
                 write_checkpoint(run, out, step, clock.spent_s(), config.keep)
     curves.close()
     return clock.spent_s(), row
+
+
+def _check_loss(tracker: MetricsTracker, step: int) -> None:
+    """Stop a run that diverged, before it overwrites a good checkpoint."""
+    if not math.isfinite(tracker.loss.val):
+        raise UsageError(f"Training diverged at update {step}: the loss is not finite; lower --policy.optimizer_lr.")
 
 
 class _Clock:

@@ -9,7 +9,7 @@ from torch.utils.data import default_collate
 from robots.errors import UsageError
 from tests.grasp_data import features, record
 from vla_bridge.training import memory
-from vla_bridge.training.checks import check_columns, check_folder, check_selection, check_values
+from vla_bridge.training.checks import check_alike, check_columns, check_folder, check_selection, check_values
 from vla_bridge.training.config import INPUTS, GeneralistConfig
 from vla_bridge.training.memory import FramesInMemory
 
@@ -104,7 +104,7 @@ def spoiled(column, index, value):
 def test_a_wrong_number_is_named_with_its_frame(tmp_path, column, index, value, sentence):
     root = record(tmp_path / "spoiled", episodes=2, frames=6, change=spoiled(column, index, value))
     with pytest.raises(UsageError, match=sentence):
-        check_values(FramesInMemory(opened(root)))
+        check_values(FramesInMemory(opened(root)), GeneralistConfig(dataset=(str(root),)))
 
 
 @pytest.mark.parametrize(
@@ -138,6 +138,13 @@ def test_a_wrong_column_is_named(change, sentence):
 
 def test_the_columns_of_the_design_pass():
     check_columns(features(), INPUTS, "DATA")
+
+
+def test_datasets_with_different_columns_are_not_joined():
+    fewer = features(privileged__target_px=None)
+    check_alike([fewer, fewer], ["a", "b"])
+    with pytest.raises(UsageError, match=r"a and b cannot be joined: only one of them has privileged\.target_px"):
+        check_alike([fewer, features()], ["a", "b"])
 
 
 @pytest.mark.parametrize("name", ["privileged.target_px", "observation.privileged.x", "action", "task"])
