@@ -2,35 +2,29 @@
 
 from __future__ import annotations
 
-import json
-import multiprocessing
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from handoff import console
+from handoff.commands.grasp_columns import columns_of, part_format
+from handoff.commands.grasp_jobs import Row, each, read_rows, to_lines, workers
+from handoff.commands.grasp_policies import shared_policy, shared_world
 from handoff.commands.options import option_lines, parse_options
-from handoff.dataset.columns import ACTION, IMAGES, PRIVILEGED, STATE, Features
-from handoff.dataset.durable import write_json
 from handoff.dataset.folder import DatasetFolder
 from robots.errors import UsageError
+from robots.run_claim import claim
 
 if TYPE_CHECKING:
     from handoff.dataset.image_part import PartFormat
-    from robots.sim.grasping.demonstrations import Demonstration, DemonstrationConfig
+    from robots.sim.grasping.demonstrations import Demonstration, DemonstrationConfig, Demonstrator
 
-ROWS, CONFIG = "rows.jsonl", "config.json"
+ROWS = "rows.jsonl"
 BATCH = 6  # layouts per job: a kill loses at most the batches in progress
-FPS = 15
-TARGET_PX = f"{PRIVILEGED}target_px"
 TEST_SEEDS = 200_000
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,19 +151,19 @@ def collect(options: CollectOptions) -> Tally:
     """
     folder = DatasetFolder(Path(options.out))
     notebook = folder.root.with_name(f"{folder.root.name}.collected")
-    notebook.mkdir(parents=True, exist_ok=True)
-    _claim(notebook / CONFIG, options)
+    claim(notebook, options.identity())
     folder.recover()
     there = set(folder.names())
     rows = {row["seed"]: row for row in read_rows(notebook / ROWS) if not row["kept"] or name_of(row["seed"]) in there}
     missing = [seed for seed in options.seeds if seed not in rows]
     batches = [tuple(missing[start : start + BATCH]) for start in range(0, len(missing), BATCH)]
     with (
+        workers(min(options.workers, max(len(batches), 1))) as pool,
         (notebook / ROWS).open("a") as file,
         console.progress(options.episodes, options.episodes - len(missing)) as bar,
     ):
-        for batch in _in_processes(options, batches):
-            file.write("".join(json.dumps(row) + "\n" for row in batch))
+        for batch in each(pool, options, record_batch, batches):
+            file.write(to_lines(batch))
             file.flush()
             rows.update({row["seed"]: row for row in batch})
             bar.update(len(batch))
@@ -180,30 +174,17 @@ def collect(options: CollectOptions) -> Tally:
 
 def record_batch(options: CollectOptions, seeds: Sequence[int]) -> list[Row]:
     """Record these layouts in a world of their own, one part each, and return one row each."""
-    demonstrator = _Process.demonstrator(options)
+    demonstrator = _demonstrator(options)
     journal, layout = DatasetFolder(Path(options.out)).journal, part_format()
     return [_recorded(demonstrator.record(seed), seed, journal, layout) for seed in seeds]
 
 
-class _Process:
-    """What a worker process keeps between its batches."""
+@cache
+def _demonstrator(options: CollectOptions) -> Demonstrator:
+    from robots.sim.grasping.demonstrations import Demonstrator
 
-    _made: tuple[CollectOptions, Any] | None = None
-
-    @classmethod
-    def demonstrator(cls, options: CollectOptions) -> Any:  # noqa: ANN401 - imported in the workers only
-        from robots.sim.grasping.demonstrations import Demonstrator
-        from robots.sim.grasping.world import GraspWorld
-
-        if cls._made is None or cls._made[0] != options:
-            world = GraspWorld(control_hz=FPS)
-            policy = None
-            if options.policy:
-                from handoff.commands.grasp_policies import load_policy
-
-                policy = load_policy(options.policy, world)
-            cls._made = (options, Demonstrator(world, demonstration_config(options), policy))
-        return cls._made[1]
+    policy = shared_policy(options.policy) if options.policy else None
+    return Demonstrator(shared_world(), demonstration_config(options), policy)
 
 
 def _recorded(demonstration: Demonstration, seed: int, journal: Path, layout: PartFormat) -> Row:
@@ -216,45 +197,14 @@ def _recorded(demonstration: Demonstration, seed: int, journal: Path, layout: Pa
     return row
 
 
-def columns_of(demonstration: Demonstration) -> dict[str, np.ndarray]:
-    """Return a demonstration's values by column, (t, ...) each."""
-    frames = demonstration.frames
-    images = {f"{IMAGES}{name}": np.stack([frame.images[name] for frame in frames]) for name in frames[0].images}
-    return {
-        **images,
-        STATE: np.stack([frame.state for frame in frames]),
-        ACTION: np.stack([frame.action for frame in frames]),
-        TARGET_PX: np.stack([frame.target_px for frame in frames]),
-    }
-
-
-def part_format() -> PartFormat:
-    """Return the columns of the dataset."""
-    from handoff.dataset.image_part import PartFormat
-    from robots.sim.arm import JOINT_NAMES
-    from robots.sim.grasping.demonstrations import IMAGE_SIZES
-    from robots.sim.grasping.expert import ACTION_NAMES
-
-    def vector(names: Sequence[str], unit: str) -> dict[str, Any]:
-        return {"dtype": "float32", "shape": (len(names),), "names": list(names), "info": {"unit": unit}}
-
-    features: Features = {
-        f"{IMAGES}{name}": {"dtype": "image", "shape": (*size, 3), "names": ["height", "width", "channels"]}
-        for name, size in IMAGE_SIZES.items()
-    }
-    features[STATE] = vector([f"{joint}.pos" for joint in (*JOINT_NAMES, "gripper")], "rad; gripper 0 open to 1 closed")
-    features[ACTION] = vector(ACTION_NAMES, "m/s and rad/s in the gripper's frame; gripper 0 open to 1 closed; refuse")
-    features[TARGET_PX] = vector(("x", "y", "seen"), "-1 to 1 across the wrist image; 1 where it is seen")
-    return PartFormat("sim", FPS, features)
-
-
 def demonstration_config(options: CollectOptions) -> DemonstrationConfig:
     """Return what is recorded.
 
     Raises:
         UsageError: A bin or its share is not valid.
     """
-    from robots.sim.grasping.demonstrations import DemonstrationConfig, NoiseConfig
+    from robots.sim.grasping.demonstrations import DemonstrationConfig
+    from robots.sim.grasping.noise import NoiseConfig
 
     given: dict[str, Any] = {"bins": dict(map(_share, options.bins))} if options.bins else {}
     return DemonstrationConfig(
@@ -279,45 +229,6 @@ def _share(text: str) -> tuple[str, float]:
 def name_of(seed: int) -> str:
     """Return the name of a layout's episode."""
     return f"grasp-{seed:06d}"
-
-
-def read_rows(path: Path) -> list[Row]:
-    """Return what became of earlier layouts; a half-written last line is left out."""
-    rows = []
-    for text in path.read_text().splitlines() if path.exists() else ():
-        with suppress(json.JSONDecodeError):
-            rows.append(json.loads(text))
-    return rows
-
-
-def _claim(path: Path, options: CollectOptions) -> None:
-    """Write down what the folder's episodes are, or check that they are the same."""
-    identity = json.loads(json.dumps(options.identity()))
-    if not path.exists():
-        write_json(path, identity)
-        return
-    stored = json.loads(path.read_text())
-    changed = [name for name, value in identity.items() if stored.get(name) != value]
-    if changed:
-        raise UsageError(
-            f"{options.out} holds episodes with {changed[0]} {stored.get(changed[0])!r}, not {identity[changed[0]]!r}; "
-            "choose another --out."
-        )
-
-
-def _in_processes(options: CollectOptions, batches: Sequence[tuple[int, ...]]) -> Iterator[list[Row]]:
-    """Yield each batch's rows as it is done; a single worker is this process."""
-    if options.workers == 1 or not batches:
-        yield from (record_batch(options, batch) for batch in batches)
-        return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(options.workers, len(batches)), mp_context=context) as pool:
-        futures = [pool.submit(record_batch, options, batch) for batch in batches]
-        try:
-            for future in as_completed(futures):
-                yield future.result()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _counts(counter: Mapping[str, int]) -> str:

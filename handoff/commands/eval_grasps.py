@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-import json
-import multiprocessing
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from handoff import console
-from handoff.commands.grasp_policies import SCRIPTED, label_of, load_policy
+from handoff.commands.grasp_jobs import Pool, Row, each, read_rows, to_lines, workers
+from handoff.commands.grasp_policies import SCRIPTED, label_of, shared_policy, shared_world
 from handoff.commands.options import option_lines, parse_options
 from handoff.dataset.durable import write_json
 from robots.errors import UsageError
+from robots.run_claim import claim
 
 if TYPE_CHECKING:
     from robots.sim.grasping.trials import TrialConfig
 
-TRIALS, ROWS, SUMMARY, CONFIG, PLOT = "trials.jsonl", "rows.jsonl", "summary.json", "config.json", "views.svg"
+TRIALS, ROWS, SUMMARY, PLOT = "trials.jsonl", "rows.jsonl", "summary.json", "views.svg"
 VIEWS = (
     "centred", "close", "off_centre", "edge", "far", "occluded_30", "occluded_60", "occluded_90", "out_of_view",
 )  # fmt: skip
 SAME_START = "centred"  # whose starts the other instructions are given at
 BATCH = 8
 MOST_LAYOUTS = 4  # times the wanted number of starts: then a bin is short of them
-Row = dict[str, Any]
-type Pool = ProcessPoolExecutor | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +133,8 @@ def evaluate(options: EvalOptions) -> dict[str, Any]:
     from handoff.commands.grasp_report import summarize, views_plot
 
     folder = Path(options.out)
-    folder.mkdir(parents=True, exist_ok=True)
-    _claim(folder / CONFIG, options)
-    with _workers(options.workers) as pool:
+    claim(folder, options.identity())
+    with workers(options.workers) as pool:
         trials = _drawn(options, folder / TRIALS, pool)
         rows = _ran(options, folder / ROWS, trials, pool)
     summary = summarize(rows, trials, [label_of(name) for name in options.policies])
@@ -148,22 +143,9 @@ def evaluate(options: EvalOptions) -> dict[str, Any]:
     return summary
 
 
-@contextmanager
-def _workers(count: int) -> Iterator[Pool]:
-    """Yield processes to work in, or None to work in this one."""
-    if count == 1:
-        yield None
-        return
-    with ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn")) as pool:
-        try:
-            yield pool
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-
-
 def _drawn(options: EvalOptions, path: Path, pool: Pool) -> list[Row]:
     """Return the trials, those of the file first; layouts are gone through until every kind has enough of them."""
-    known = read_lines(path)
+    known = read_rows(path)
     with path.open("a") as file, console.progress(options.episodes * len(options.kinds)) as bar:
         bar.set_description("starts")
         for kind in options.kinds:
@@ -173,9 +155,9 @@ def _drawn(options: EvalOptions, path: Path, pool: Pool) -> list[Row]:
             while _enough(known, kind) < options.episodes and at < end:
                 seeds = range(at, min(at + BATCH * options.workers, end))
                 before = _enough(known, kind)
-                for rows in _each(pool, options, draw_batch, [(kind, part) for part in _split(seeds)]):
+                for rows in each(pool, options, draw_batch, [(kind, part) for part in _split(seeds)]):
                     known += rows
-                    file.write(_lines(rows))
+                    file.write(to_lines(rows))
                 file.flush()
                 at = seeds[-1] + 1
                 bar.update(_enough(known, kind) - before)
@@ -220,7 +202,7 @@ def draw_batch(options: EvalOptions, job: tuple[str, Sequence[int]]) -> list[Row
     rows: list[Row] = []
     for seed in seeds:
         also = kind == SAME_START
-        trials = draw_trials(_Process.world(), options.drawn_from, kind, seed, also=also)
+        trials = draw_trials(shared_world(), options.drawn_from, kind, seed, also=also)
         rows += [{"kind": kind, "layout": seed, "trial": trial.to_dict()} for trial in trials]
         rows += [] if trials else [{"kind": kind, "layout": seed, "trial": None}]
     return rows
@@ -228,15 +210,15 @@ def draw_batch(options: EvalOptions, job: tuple[str, Sequence[int]]) -> list[Row
 
 def _ran(options: EvalOptions, path: Path, trials: Sequence[Row], pool: Pool) -> list[Row]:
     """Return one row per trial and policy, those of the file first."""
-    rows = {key_of(row): row for row in read_lines(path)}
+    rows = {key_of(row): row for row in read_rows(path)}
     jobs = []
     for name in options.policies:
         missing = [trial for trial in trials if key_of({"policy": label_of(name), **trial}) not in rows]
         jobs += [(name, missing[start : start + BATCH]) for start in range(0, len(missing), BATCH)]
     total = len(trials) * len(options.policies)
     with path.open("a") as file, console.progress(total, total - sum(len(part) for _, part in jobs)) as bar:
-        for batch in _each(pool, options, run_batch, jobs):
-            file.write(_lines(batch))
+        for batch in each(pool, options, run_batch, jobs):
+            file.write(to_lines(batch))
             file.flush()
             rows.update({key_of(row): row for row in batch})
             bar.update(len(batch))
@@ -254,8 +236,8 @@ def run_batch(options: EvalOptions, job: tuple[str, Sequence[Row]]) -> list[Row]
     from robots.sim.grasping.trials import Trial, run_trial
 
     name, trials = job
-    world = _Process.world()
-    policy = _Process.policy(name)
+    world = shared_world()
+    policy = shared_policy(name)
     rows = []
     for values in trials:
         report = run_trial(world, options.drawn_from, Trial.from_dict(values), policy)
@@ -263,67 +245,5 @@ def run_batch(options: EvalOptions, job: tuple[str, Sequence[Row]]) -> list[Row]
     return rows
 
 
-class _Process:
-    """What a worker process keeps between its batches."""
-
-    _world: Any = None
-    _policies: dict[str, Any] = {}  # noqa: RUF012
-
-    @classmethod
-    def world(cls) -> Any:  # noqa: ANN401 - imported in the workers only
-        from robots.sim.grasping.world import GraspWorld
-
-        if cls._world is None:
-            cls._world = GraspWorld()
-        return cls._world
-
-    @classmethod
-    def policy(cls, name: str) -> Any:  # noqa: ANN401
-        if name not in cls._policies:
-            cls._policies[name] = load_policy(name, cls.world())
-        return cls._policies[name]
-
-
-def _each[J](
-    pool: Pool,
-    options: EvalOptions,
-    work: Callable[[EvalOptions, J], list[Row]],
-    jobs: Sequence[J],
-) -> Iterator[list[Row]]:
-    if pool is None:
-        yield from (work(options, job) for job in jobs)
-        return
-    for future in as_completed([pool.submit(work, options, job) for job in jobs]):
-        yield future.result()
-
-
 def _split(seeds: range) -> list[range]:
     return [seeds[start : start + BATCH] for start in range(0, len(seeds), BATCH)]
-
-
-def read_lines(path: Path) -> list[Row]:
-    """Return the finished rows of a file; a half-written last line is left out."""
-    rows = []
-    for text in path.read_text().splitlines() if path.exists() else ():
-        with suppress(json.JSONDecodeError):
-            rows.append(json.loads(text))
-    return rows
-
-
-def _lines(rows: Sequence[Row]) -> str:
-    return "".join(json.dumps(row) + "\n" for row in rows)
-
-
-def _claim(path: Path, options: EvalOptions) -> None:
-    """Write down what the folder's trials are drawn from, or check that it is the same."""
-    identity = json.loads(json.dumps(options.identity()))
-    if not path.exists():
-        write_json(path, identity)
-        return
-    stored = json.loads(path.read_text())
-    changed = [name for name, value in identity.items() if stored.get(name) != value]
-    if changed:
-        raise UsageError(
-            f"{options.out} holds trials with {changed[0]} {stored.get(changed[0])!r}, not {identity[changed[0]]!r}; "
-            "choose another --out."
-        )

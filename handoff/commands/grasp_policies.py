@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -69,6 +70,20 @@ class BackendPolicy:
             for values, gripper in zip(answer.actions, grippers, strict=True)
         )
         return [action for _, action in zip(range(self._executed), actions, strict=False)]
+
+
+@cache
+def shared_world() -> GraspWorld:
+    """Return this process's world; built on the first call (about two seconds)."""
+    from robots.sim.grasping.world import GraspWorld
+
+    return GraspWorld()
+
+
+@cache
+def shared_policy(name: str) -> GraspPolicy:
+    """Return what drives attempts in this process's world; see `load_policy`."""
+    return load_policy(name, shared_world())
 
 
 def load_policy(name: str, world: GraspWorld) -> GraspPolicy:

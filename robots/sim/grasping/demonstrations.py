@@ -19,6 +19,7 @@ from robots.sim.episode import EpisodeSpec, Variant
 from robots.sim.grasping.episode import GraspPolicy
 from robots.sim.grasping.expert import REFUSE, GraspExpert, action_of, refusal
 from robots.sim.grasping.instructions import demonstrated
+from robots.sim.grasping.noise import Noise, NoiseConfig
 from robots.sim.grasping.policies import EXECUTED, executed
 from robots.sim.grasping.starts import BINS, draw_start
 from robots.sim.grasping.world import GraspWorld
@@ -35,22 +36,6 @@ HOLD_STEPS = 4  # recorded after the object is out
 LONGEST_STEPS = 130
 DRAWS = 6  # bins that are tried for one layout
 ABSENT = "absent"
-
-
-@dataclass(frozen=True, slots=True)
-class NoiseConfig:
-    """Bursts of noise on what is executed, never on what is recorded."""
-
-    # Chance that a burst begins in a control period
-    chance: float = 0.04
-    # Fewest and most control periods of a burst
-    shortest: int = 3
-    longest: int = 8
-    # Standard deviation of its velocity [m/s] and angular velocity [rad/s]
-    linear_m_s: float = 0.12
-    angular_rad_s: float = 0.5
-    # Factor on both near the object and while it is carried
-    near: float = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +170,7 @@ class Demonstrator:
 
     def _refused(self, rng: np.random.Generator) -> list[Frame]:
         """Record a start that cannot be grasped from, while the hand drifts a little."""
-        frames, noise = [], _Noise(self._config.noise, rng)
+        frames, noise = [], Noise(self._config.noise, rng)
         for _ in range(REFUSED_STEPS):
             observation = self._world.observe()
             frames.append(self._frame(observation, refusal()))
@@ -194,7 +179,7 @@ class Demonstrator:
 
     def _driven(self, instruction: str, rng: np.random.Generator) -> tuple[list[Frame], bool]:
         frames: list[Frame] = []
-        noise, held, given_up = _Noise(self._config.noise, rng), 0, 0
+        noise, held, given_up = Noise(self._config.noise, rng), 0, 0
         driver = _Turns(self._policy, self._config.beta, rng)
         driver.begin(instruction)
         for _ in range(LONGEST_STEPS):
@@ -232,34 +217,6 @@ class Demonstrator:
         sight = self._world.target_sight()
         seen = np.array([*sight.center, 1.0] if sight.pixels else [0.0, 0.0, 0.0], dtype=np.float32)
         return Frame(recorded_images(observation), state_of(observation), action.astype(np.float32), seen)
-
-
-class _Noise:
-    """Bursts of a constant random twist."""
-
-    def __init__(self, config: NoiseConfig, rng: np.random.Generator) -> None:
-        self._config, self._rng = config, rng
-        self._left = 0
-        self._twist: Float = np.zeros(6)
-
-    def on(self, vector: Float, *, near: bool) -> Float:
-        """Return an 8-vector with the noise of this control period."""
-        config = self._config
-        if self._left == 0 and self._rng.random() < config.chance:
-            self._left = int(self._rng.integers(config.shortest, config.longest + 1))
-            self._twist = self.drift()
-        if self._left == 0:
-            return vector
-        self._left -= 1
-        noisy = vector.copy()
-        noisy[:6] += (config.near if near else 1.0) * self._twist
-        return noisy
-
-    def drift(self) -> Float:
-        """Return a random twist, (6,)."""
-        config = self._config
-        scale = np.repeat([config.linear_m_s, config.angular_rad_s], 3)
-        return np.asarray(scale * self._rng.standard_normal(6))
 
 
 class _Turns:

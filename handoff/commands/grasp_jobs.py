@@ -1,0 +1,57 @@
+"""Work on many layouts: in this process or several, with one row per layout in a file that survives a kill."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+Row = dict[str, Any]
+type Pool = ProcessPoolExecutor | None
+
+
+def read_rows(path: Path) -> list[Row]:
+    """Return the finished rows of a file; a half-written last line is left out."""
+    rows = []
+    for text in path.read_text().splitlines() if path.exists() else ():
+        with suppress(json.JSONDecodeError):
+            rows.append(json.loads(text))
+    return rows
+
+
+def to_lines(rows: Iterable[Row]) -> str:
+    """Return rows as lines of JSON."""
+    return "".join(json.dumps(row) + "\n" for row in rows)
+
+
+@contextmanager
+def workers(count: int) -> Iterator[Pool]:
+    """Yield processes to work in, or None to work in this one."""
+    if count == 1:
+        yield None
+        return
+    with ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn")) as pool:
+        try:
+            yield pool
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def each[O, J](pool: Pool, options: O, work: Callable[[O, J], list[Row]], jobs: Sequence[J]) -> Iterator[list[Row]]:
+    """Yield the rows of each job as it is done.
+
+    Args:
+        pool: From `workers`.
+        options: Handed to every job.
+        work: A function of a module.
+        jobs: What is to be done.
+    """
+    if pool is None:
+        yield from (work(options, job) for job in jobs)
+        return
+    for future in as_completed([pool.submit(work, options, job) for job in jobs]):
+        yield future.result()
