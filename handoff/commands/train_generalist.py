@@ -75,17 +75,21 @@ def _split(arguments: Sequence[str]) -> tuple[list[str], dict[str, Any], Path | 
     rest = list(arguments)
     while rest:
         token = rest.pop(0)
-        name, equals, value = token.removeprefix("--").partition("=")
-        name = ALIASES.get(name, name)
-        if not token.startswith("--") or not (name.startswith(PREFIX) or name == CONFIG_OPTION):
+        name, equals, value = token.partition("=")
+        name = ALIASES.get(name.removeprefix("--"), name.removeprefix("--"))
+        if not token.startswith("--") or not name.startswith((PREFIX, CONFIG_OPTION)):
             own.append(token)
-        elif equals or (rest and not rest[0].startswith("--")):
-            taken[name] = value if equals else rest.pop(0)
         else:
-            raise UsageError(f"Option --{name} needs a value.")
+            taken[name] = value if equals else _value(name, rest)
     file = taken.pop(CONFIG_OPTION, None)
     policy = {name.removeprefix(PREFIX): yaml.safe_load(value) for name, value in taken.items()}
     return own, policy, None if file is None else Path(file)
+
+
+def _value(name: str, rest: list[str]) -> str:
+    if not rest or rest[0].startswith("--"):
+        raise UsageError(f"Option --{name} needs a value.")
+    return rest.pop(0)
 
 
 def _text(value: Any) -> str:  # noqa: ANN401
