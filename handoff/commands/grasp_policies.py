@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 SCRIPTED = EXPERT, PLANNED = "expert", "planned"
 PROFILE = "baton_sim"
+TRAINED = "policy"  # the deployable folder in a training run's
 EXECUTED = 4  # of a chunk's actions, as the bridge refills its queue
 
 
@@ -114,5 +115,7 @@ def load_policy(name: str, world: GraspWorld) -> GraspPolicy:
 
 
 def label_of(name: str) -> str:
-    """Return what a policy is called in tables and plots."""
-    return name if name in SCRIPTED else Path(name).resolve().name
+    """Return what a policy is called in tables and plots: its folder, or its run where that is `RUN/policy`."""
+    folder = Path(name).resolve()
+    own = folder.parent.name if folder.name == TRAINED else folder.name
+    return name if name in SCRIPTED else own
