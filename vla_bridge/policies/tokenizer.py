@@ -59,6 +59,7 @@ class InstructionStep(TokenizerProcessorStep):
         # The parent's would look for a tokenizer by name on the hub.
         self.words = list(self.words or default_words())
         self.input_tokenizer = build_tokenizer(self.words)
+        self._last = ""
 
     def length(self, instruction: str) -> int:
         """Return how many tokens an instruction has."""
@@ -84,7 +85,9 @@ class InstructionStep(TokenizerProcessorStep):
 
     def _tokenize_text(self, text: str | list[str]) -> dict[str, torch.Tensor]:
         for instruction in {text} if isinstance(text, str) else set(text):
-            self.check(instruction)
+            if instruction != self._last:  # in control it stays the same for hundreds of chunks
+                self.check(instruction)
+                self._last = instruction
         tokens: dict[str, torch.Tensor] = super()._tokenize_text(text)
         return tokens
 

@@ -98,12 +98,12 @@ def squares(rng, count):
     return Squares(torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255.0, torch.from_numpy(places), names)
 
 
-def learn(toy, steps, *, batch_size=32, rate=3e-3, seed=0):
+def learn(toy, steps, *, batch_size=32, rate=3e-3, seed=0, after_step=lambda step: None):
     """Train on fresh squares every step; the first one is always named, so language alone tells which to reach for."""
     rng = np.random.default_rng(seed)
     optimizer = torch.optim.AdamW(toy.policy.parameters(), rate)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps, pct_start=0.1)
-    for _ in range(steps):
+    for step in range(steps):
         toy.policy.train()
         loss, _ = toy.policy(toy.before(squares(rng, batch_size).batch(0)))
         optimizer.zero_grad()
@@ -111,6 +111,7 @@ def learn(toy, steps, *, batch_size=32, rate=3e-3, seed=0):
         torch.nn.utils.clip_grad_norm_(toy.policy.parameters(), 1.0)
         optimizer.step()
         schedule.step()
+        after_step(step + 1)
 
 
 def hits(toy, named, *, count=64, seed=1):
