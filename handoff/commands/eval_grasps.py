@@ -151,22 +151,26 @@ def _drawn(options: EvalOptions, path: Path, pool: Pool) -> list[Row]:
         for kind in options.kinds:
             at = max((row["layout"] for row in known if row["kind"] == kind), default=options.seed_base - 1) + 1
             end = options.seed_base + MOST_LAYOUTS * options.episodes
-            bar.update(_enough(known, kind))
-            while _enough(known, kind) < options.episodes and at < end:
+            bar.update(_enough(options, known, kind))
+            while _enough(options, known, kind) < options.episodes and at < end:
                 seeds = range(at, min(at + BATCH * options.workers, end))
-                before = _enough(known, kind)
+                before = _enough(options, known, kind)
                 for rows in each(pool, options, draw_batch, [(kind, part) for part in _split(seeds)]):
                     known += rows
                     file.write(to_lines(rows))
                 file.flush()
                 at = seeds[-1] + 1
-                bar.update(_enough(known, kind) - before)
+                bar.update(_enough(options, known, kind) - before)
     return _chosen(options, known)
 
 
-def _enough(rows: Sequence[Row], kind: str) -> int:
-    """Count the starts of a kind that can be grasped from, or where nothing is to be grasped."""
-    return sum(row["kind"] == kind and _counts(row) for row in rows)
+def _enough(options: EvalOptions, rows: Sequence[Row], kind: str) -> int:
+    """Count the starts of a kind that can be grasped from, or where nothing is to be grasped; of swaps the fewer."""
+    own = [row for row in rows if row["kind"] == kind]
+    starts = sum(map(_counts, own))
+    if not (options.swap and kind == SAME_START):
+        return starts
+    return min(starts, sum(row["trial"] is not None and row["trial"]["condition"] == "swap" for row in own))
 
 
 def _counts(row: Row) -> bool:

@@ -30,15 +30,15 @@ def to_lines(rows: Iterable[Row]) -> str:
 
 @contextmanager
 def workers(count: int) -> Iterator[Pool]:
-    """Yield processes to work in, or None to work in this one."""
+    """Yield processes to work in, or None to work in this one; an interrupt waits for the jobs in progress only."""
     if count == 1:
         yield None
         return
-    with ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn")) as pool:
-        try:
-            yield pool
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+    pool = ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn"))
+    try:
+        yield pool
+    finally:  # the pool's own context manager would let everything that waits be done first
+        pool.shutdown(cancel_futures=True)
 
 
 def each[O, J](pool: Pool, options: O, work: Callable[[O, J], list[Row]], jobs: Sequence[J]) -> Iterator[list[Row]]:
