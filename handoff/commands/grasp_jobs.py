@@ -6,9 +6,13 @@ import json
 import multiprocessing
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+from robots.errors import BatonError
+from robots.processes import end_with_parent
 
 Row = dict[str, Any]
 type Pool = ProcessPoolExecutor | None
@@ -34,7 +38,8 @@ def workers(count: int) -> Iterator[Pool]:
     if count == 1:
         yield None
         return
-    pool = ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn"))
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(count, mp_context=context, initializer=end_with_parent)
     try:
         yield pool
     finally:  # the pool's own context manager would let everything that waits be done first
@@ -49,9 +54,15 @@ def each[O, J](pool: Pool, options: O, work: Callable[[O, J], list[Row]], jobs: 
         options: Handed to every job.
         work: A function of a module.
         jobs: What is to be done.
+
+    Raises:
+        BatonError: A process died.
     """
     if pool is None:
         yield from (work(options, job) for job in jobs)
         return
-    for future in as_completed([pool.submit(work, options, job) for job in jobs]):
-        yield future.result()
+    try:
+        for future in as_completed([pool.submit(work, options, job) for job in jobs]):
+            yield future.result()
+    except BrokenProcessPool as error:
+        raise BatonError("A worker process died; finished work is kept: run the same command again.") from error

@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 from robots.errors import BatonError, UsageError
+from robots.processes import end_with_parent
 from search_policy.experiment.config import ExperimentConfig
 from search_policy.experiment.grid import Cell
 
@@ -68,14 +68,7 @@ def _begin(logs: Path) -> None:
     log = os.open(logs / f"worker-{os.getpid()}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(log, 1)
     os.dup2(log, 2)
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=_follow, args=(parent.join,), daemon=True).start()
-
-
-def _follow(wait: Callable[[], None]) -> None:
-    wait()
-    os._exit(1)
+    end_with_parent()
 
 
 def _on_ray(work: Work, config: ExperimentConfig, todo: Sequence[Cell]) -> Iterator[str]:

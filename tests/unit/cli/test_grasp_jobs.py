@@ -1,10 +1,12 @@
 """Jobs in processes: rows of every job, and after an interrupt nothing but what was in progress."""
 
+import os
 import time
 
 import pytest
 
 from handoff.commands.grasp_jobs import each, read_rows, to_lines, workers
+from robots.errors import BatonError
 
 
 def double(offset, job):
@@ -15,6 +17,10 @@ def leave_a_mark(folder, job):
     time.sleep(0.05)
     (folder / str(job)).touch()
     return [{"value": job}]
+
+
+def die(_options, _job):
+    os._exit(3)
 
 
 def interrupted_after_the_first(folder):
@@ -34,6 +40,11 @@ def test_an_interrupt_leaves_the_waiting_jobs_undone(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         interrupted_after_the_first(tmp_path)
     assert 1 <= len(list(tmp_path.iterdir())) < 20
+
+
+def test_a_process_that_dies_is_one_sentence():
+    with workers(2) as pool, pytest.raises(BatonError, match="run the same command again"):
+        list(each(pool, None, die, range(3)))
 
 
 def test_a_half_written_row_is_left_out(tmp_path):
