@@ -6,6 +6,8 @@ down, (0, 0) the centre.
 
 from __future__ import annotations
 
+import functools
+import math
 from typing import NamedTuple
 
 import torch
@@ -95,19 +97,17 @@ class Eye(nn.Module):
 def coordinates(image: Tensor) -> Tensor:
     """Return the place of every pixel's centre, x then y, as two more channels (b, 2, h, w)."""
     height, width = image.shape[-2:]
-    y, x = (_centers(size, image) for size in (height, width))
-    grid = torch.stack((x.expand(height, width), y[:, None].expand(height, width)))
+    grid = _grid(height, width, image.device, image.dtype)
     return grid.expand(image.shape[0], 2, height, width)
 
 
 def keypoints(logits: Tensor) -> Keypoints:
     """Read a map (b, c, h, w) out as places: the spatial softmax of Levine et al. (arXiv 1504.00702), sec. 4.2."""
     height, width = logits.shape[-2:]
-    share = functional.softmax(logits.flatten(2), dim=2).unflatten(2, (height, width))
-    x = share.sum(dim=2) @ _centers(width, logits)
-    y = share.sum(dim=3) @ _centers(height, logits)
-    strength = logits.flatten(2).logsumexp(dim=2) - torch.log(logits.new_tensor(height * width))
-    return Keypoints(torch.stack((x, y), dim=2), strength, logits)
+    flat = logits.flatten(2)
+    grid = _grid(height, width, logits.device, logits.dtype)
+    place = functional.softmax(flat, dim=2) @ grid.flatten(1).T
+    return Keypoints(place, flat.logsumexp(dim=2) - math.log(height * width), logits)
 
 
 def target_loss(found: Keypoints, target: Tensor) -> Tensor:
@@ -129,13 +129,21 @@ def target_loss(found: Keypoints, target: Tensor) -> Tensor:
     return visible * place + seen
 
 
-def _centers(size: int, like: Tensor) -> Tensor:
+@functools.lru_cache(maxsize=32)
+def _grid(height: int, width: int, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """Return the places of the cells' centres, x then y, (2, h, w); made once, and fit for training wherever it was."""
+    with torch.inference_mode(mode=False):
+        x, y = (_centers(size, device, dtype) for size in (width, height))
+        return torch.stack((x.expand(height, width), y[:, None].expand(height, width)))
+
+
+def _centers(size: int, device: torch.device, dtype: torch.dtype) -> Tensor:
     """Return the places of `size` equal cells' centres in [-1, 1]."""
-    return (2.0 * torch.arange(size, device=like.device, dtype=like.dtype) + 1.0) / size - 1.0
+    return (2.0 * torch.arange(size, device=device, dtype=dtype) + 1.0) / size - 1.0
 
 
 def _nearness(place: Tensor, size: int, like: Tensor) -> Tensor:
     """Return the weights (b, size) with which cells interpolate a place linearly; beyond the edge, the edge's cell."""
     half = 1.0 / size
     place = place.clamp(half - 1.0, 1.0 - half)
-    return (1.0 - (place[:, None] - _centers(size, like)).abs() * (0.5 * size)).clamp(min=0.0)
+    return (1.0 - (place[:, None] - _centers(size, like.device, like.dtype)).abs() * (0.5 * size)).clamp(min=0.0)
