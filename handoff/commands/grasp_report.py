@@ -17,6 +17,7 @@ COLORS = ("#3b7cf5", "#e0911b", "#1f9e8f", "#a66be0", "#d9487d", "#5b8c3a")
 SCRIPTED = {"expert": "#7c8796", "planned": "#b0a08a"}
 GRASPED = "grasped"
 Row = Mapping[str, Any]
+Kind = tuple[str, str, bool]  # condition, view, and whether the object can be grasped
 
 
 def summarize(rows: Sequence[Row], trials: Sequence[Row], policies: Sequence[str]) -> dict[str, Any]:
@@ -27,27 +28,33 @@ def summarize(rows: Sequence[Row], trials: Sequence[Row], policies: Sequence[str
         trials: The trials.
         policies: In the order of the report.
     """
-    starts = Counter((trial["condition"], trial["bin"], bool(trial["graspable"])) for trial in trials)
+    starts = Counter(map(_kind, trials))
     return {
         "policies": list(policies),
         "starts": [
             {"condition": condition, "bin": view, "graspable": graspable, "starts": count}
             for (condition, view, graspable), count in starts.items()
         ],
-        "cells": [cell for policy in policies for cell in _cells(policy, rows)],
+        "cells": [cell for policy in policies for cell in _cells(policy, rows, list(starts))],
         "pairs": _pairs(rows, policies),
     }
 
 
-def _cells(policy: str, rows: Sequence[Row]) -> list[dict[str, Any]]:
-    own = [row for row in rows if row["policy"] == policy]
-    kinds = dict.fromkeys((row["condition"], row["bin"], bool(row["graspable"])) for row in own)
+def _cells(policy: str, rows: Sequence[Row], kinds: Sequence[Kind]) -> list[dict[str, Any]]:
+    """Return a policy's cells, in the order of the trials."""
+    own: dict[Kind, list[Row]] = {kind: [] for kind in kinds}
+    for row in rows:
+        if row["policy"] == policy:
+            own.setdefault(_kind(row), []).append(row)
     return [
-        {"policy": policy, "condition": condition, "bin": view, "graspable": graspable}
-        | _cell([row for row in own if (row["condition"], row["bin"], bool(row["graspable"])) == key])
-        for key in kinds
-        for condition, view, graspable in [key]
+        {"policy": policy, "condition": condition, "bin": view, "graspable": graspable} | _cell(members)
+        for (condition, view, graspable), members in own.items()
+        if members
     ]
+
+
+def _kind(row: Row) -> Kind:
+    return row["condition"], row["bin"], bool(row["graspable"])
 
 
 def _cell(rows: Sequence[Row]) -> dict[str, Any]:
@@ -127,7 +134,7 @@ def views_plot(summary: Mapping[str, Any]) -> str:
                 axes, [cell for cell in cells if cell["policy"] == policy], views, shift, color_of(policy, policies)
             )
         counts = {view: max(cell["trials"] for cell in cells if cell["bin"] == view) for view in views}
-        axes.set_xticks(range(len(views)), [f"{view.replace('_', ' ')}\n{counts[view]} starts" for view in views])
+        axes.set_xticks(range(len(views)), [f"{view.replace('_', ' ')}\nn = {counts[view]}" for view in views])
         axes.tick_params(axis="x", labelsize=8)
         axes.set(ylim=(-2, 102), xlim=(-0.6, len(views) - 0.4), ylabel="grasped [%]")
         axes.grid(visible=False, axis="x")
