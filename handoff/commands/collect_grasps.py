@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from handoff import console
 from handoff.commands.grasp_columns import columns_of, part_format
-from handoff.commands.grasp_jobs import Row, each, read_rows, to_lines, workers
 from handoff.commands.grasp_policies import shared_policy, shared_world
+from handoff.commands.jobs import Row, each, read_rows, to_lines, workers
 from handoff.commands.options import option_lines, parse_options
 from handoff.dataset.folder import DatasetFolder
 from robots.errors import UsageError

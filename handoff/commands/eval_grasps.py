@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from handoff import console
-from handoff.commands.grasp_jobs import Pool, Row, each, read_rows, to_lines, workers
 from handoff.commands.grasp_policies import SCRIPTED, label_of, shared_policy, shared_world
+from handoff.commands.jobs import Pool, Row, each, read_rows, to_lines, workers
 from handoff.commands.options import option_lines, parse_options
 from handoff.dataset.durable import write_json
 from robots.errors import UsageError

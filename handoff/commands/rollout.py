@@ -3,31 +3,25 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from handoff import console
+from handoff.commands.jobs import Row, each, read_rows, to_lines, workers
 from handoff.commands.options import option_lines, parse_options
 from handoff.shipped import shipped_policy
 from robots.errors import UsageError
 from robots.statistics import wilson
 
-if TYPE_CHECKING:
-    pass
-
 ROWS, SUMMARY, CONFIG = "episodes.jsonl", "summary.json", "config.json"
 ENGINES = ("process", "ray")
 BATCH = 8  # episodes per job: a kill loses at most the batches in progress
 BOOTSTRAP_DRAWS = 4000
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +128,7 @@ def rollout(options: RolloutOptions) -> dict[str, Any]:
     folder.mkdir(parents=True, exist_ok=True)
     _claim(folder, options)
     rows = {row["seed"]: row for row in read_rows(folder / ROWS)}
-    _write(folder / ROWS, _lines(rows.values()))
+    _write(folder / ROWS, to_lines(rows.values()))
     missing = [seed for seed in options.seeds if seed not in rows]
     batches = [tuple(missing[start : start + BATCH]) for start in range(0, len(missing), BATCH)]
     engine = _on_ray if options.engine == "ray" else _in_processes
@@ -146,12 +140,12 @@ def rollout(options: RolloutOptions) -> dict[str, Any]:
     ):
         for batch in engine(options, batches) if batches else ():
             new.extend(batch)
-            file.write(_lines(batch))
+            file.write(to_lines(batch))
             file.flush()
             bar.update(len(batch))
     took_s = time.perf_counter() - begun
     rows.update({row["seed"]: row for row in new})
-    _write(folder / ROWS, _lines(rows[seed] for seed in sorted(rows)))
+    _write(folder / ROWS, to_lines(rows[seed] for seed in sorted(rows)))
     summary = summarize([rows[seed] for seed in options.seeds], options.max_steps)
     summary["steps_per_s"] = sum(row["steps"] for row in new) / took_s if new else None
     _write(folder / SUMMARY, json.dumps(summary, indent=2) + "\n")
@@ -178,15 +172,6 @@ def run_batch(options: RolloutOptions, seeds: Sequence[int]) -> list[Row]:
         return [_row(searcher.run(options.task, seed)) for seed in seeds]
     finally:
         world.close()
-
-
-def read_rows(path: Path) -> list[Row]:
-    """Return the finished episodes; a half-written last line is left out."""
-    rows = []
-    for text in path.read_text().splitlines() if path.exists() else ():
-        with suppress(json.JSONDecodeError):
-            rows.append(json.loads(text))
-    return rows
 
 
 def summarize(rows: Sequence[Row], max_steps: int) -> dict[str, Any]:
@@ -240,14 +225,8 @@ def _row(episode: Any) -> Row:  # noqa: ANN401 - a SearchEpisode, which is impor
 
 
 def _in_processes(options: RolloutOptions, batches: Sequence[tuple[int, ...]]) -> Iterator[list[Row]]:
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(options.workers, len(batches)), mp_context=context) as pool:
-        futures = [pool.submit(run_batch, options, batch) for batch in batches]
-        try:
-            for future in as_completed(futures):
-                yield future.result()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+    with workers(min(options.workers, len(batches))) as pool:
+        yield from each(pool, options, run_batch, batches)
 
 
 def _on_ray(options: RolloutOptions, batches: Sequence[tuple[int, ...]]) -> Iterator[list[Row]]:
@@ -282,10 +261,6 @@ def _claim(folder: Path, options: RolloutOptions) -> None:
             f"{folder} holds episodes with {changed[0]} {stored.get(changed[0])!r}, not {identity[changed[0]]!r}; "
             "choose another --out."
         )
-
-
-def _lines(rows: Iterable[Row]) -> str:
-    return "".join(json.dumps(row) + "\n" for row in rows)
 
 
 def _write(path: Path, text: str) -> None:

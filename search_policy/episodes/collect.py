@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import itertools
-import multiprocessing
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from robots.errors import UsageError
+from robots.processes import worker_pool
 from search_policy.episodes.dataset import shards, write_shard
 from search_policy.episodes.rollout import Rollout, RolloutConfig, SearchEpisode
 from search_policy.episodes.simulator import SimulatedWorld, target_compartment
@@ -255,9 +255,8 @@ def collect(config: CollectConfig, search: SearchConfig, root: Path, detector: D
     done = {path.name for path in shards(root)}
     jobs = {number: f"shard-{number:04d}" for number in range(-(-config.episodes // config.shard_episodes))}
     waiting = {number: name for number, name in jobs.items() if name not in done}
-    context = multiprocessing.get_context("spawn")
     with (
-        ProcessPoolExecutor(min(config.workers, max(len(waiting), 1)), mp_context=context) as pool,
+        worker_pool(min(config.workers, max(len(waiting), 1))) as pool,
         tqdm(total=len(jobs), initial=len(jobs) - len(waiting), desc="shards", disable=None) as bar,
     ):
         futures = [

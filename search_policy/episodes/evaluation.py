@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 
 from robots.errors import UsageError
+from robots.processes import worker_pool
 from search_policy.episodes.rollout import Rollout, RolloutConfig
 from search_policy.episodes.simulator import SimulatedWorld
 from search_policy.episodes.world import DetectorFactory, SegmentationDetector
@@ -99,7 +98,7 @@ def evaluate(methods: Sequence[Method], config: EvaluationConfig, workers: int =
     jobs = [(tuple(methods), config, part) for part in parts if part]
     if workers == 1:
         return [score for job in jobs for score in evaluate_seeds(*job)]
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+    with worker_pool(workers) as pool:
         futures = [pool.submit(evaluate_seeds, *job) for job in jobs]
         return [score for future in futures for score in future.result()]
 

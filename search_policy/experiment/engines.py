@@ -6,12 +6,12 @@ import logging
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 from robots.errors import BatonError, UsageError
-from robots.processes import end_with_parent
+from robots.processes import end_with_parent, worker_pool
 from search_policy.experiment.config import ExperimentConfig
 from search_policy.experiment.grid import Cell
 
@@ -44,12 +44,10 @@ def _in_processes(work: Work, config: ExperimentConfig, todo: Sequence[Cell]) ->
     logs = Path(config.out) / LOGS
     logs.mkdir(parents=True, exist_ok=True)
     workers = min(config.workers, max(len(todo), 1))
-    context = multiprocessing.get_context("spawn")
     # One process per worker for the whole run: compiled worlds and loaded demonstrations stay.
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=(logs,)) as pool:
-        waiting = [pool.submit(work, config, cell) for cell in todo]
+    with worker_pool(workers, _begin, (logs,)) as pool:
         try:
-            for future in as_completed(waiting):
+            for future in as_completed([pool.submit(work, config, cell) for cell in todo]):
                 yield future.result()
         except BrokenProcessPool as error:
             raise BatonError(
@@ -59,8 +57,6 @@ def _in_processes(work: Work, config: ExperimentConfig, todo: Sequence[Cell]) ->
             for child in multiprocessing.active_children():
                 child.terminate()
             raise
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _begin(logs: Path) -> None:

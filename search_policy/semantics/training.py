@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 from collections.abc import Callable, Iterable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -19,8 +17,9 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from robots.errors import UsageError
+from robots.files import write_atomically
+from robots.processes import worker_pool
 from robots.sim.tasks import find_task, searched_scene
-from search_policy.learning.checkpoint import write_atomically
 from search_policy.semantics.belief import Belief, belief_loss
 from search_policy.semantics.config import InsightConfig
 from search_policy.semantics.labelled import labelled_views
@@ -77,9 +76,8 @@ def _drawn(config: InsightConfig, out: Path, name: str, draw: Callable[[InsightC
     """Draw a stage's parts in processes, keeping those that are there, and return them joined."""
     paths = [out / STAGES / f"{name}-{part}.safetensors" for part in range(_PARTS)]
     missing = [part for part, path in enumerate(paths) if not path.is_file()]
-    context = multiprocessing.get_context("spawn")
     with (
-        ProcessPoolExecutor(min(config.workers, max(len(missing), 1)), mp_context=context) as pool,
+        worker_pool(min(config.workers, max(len(missing), 1))) as pool,
         tqdm(total=_PARTS, initial=_PARTS - len(missing), desc=name, disable=None) as bar,
     ):
         for part, arrays in zip(missing, pool.map(draw, [config] * len(missing), missing), strict=True):

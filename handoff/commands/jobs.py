@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from robots.errors import BatonError
-from robots.processes import end_with_parent
+from robots.processes import worker_pool
 
 Row = dict[str, Any]
 type Pool = ProcessPoolExecutor | None
@@ -38,12 +37,8 @@ def workers(count: int) -> Iterator[Pool]:
     if count == 1:
         yield None
         return
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(count, mp_context=context, initializer=end_with_parent)
-    try:
+    with worker_pool(count) as pool:
         yield pool
-    finally:  # the pool's own context manager would let everything that waits be done first
-        pool.shutdown(cancel_futures=True)
 
 
 def each[O, J](pool: Pool, options: O, work: Callable[[O, J], list[Row]], jobs: Sequence[J]) -> Iterator[list[Row]]:

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from handoff.commands.grasp_jobs import each, read_rows, to_lines, workers
+from handoff.commands.jobs import each, read_rows, to_lines, workers
 from robots.errors import BatonError
 
 
