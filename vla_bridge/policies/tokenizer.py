@@ -59,7 +59,7 @@ class InstructionStep(TokenizerProcessorStep):
         # The parent's would look for a tokenizer by name on the hub.
         self.words = list(self.words or default_words())
         self.input_tokenizer = build_tokenizer(self.words)
-        self._last = ""
+        self._last: tuple[str | list[str], dict[str, torch.Tensor]] | None = None
 
     def length(self, instruction: str) -> int:
         """Return how many tokens an instruction has."""
@@ -84,12 +84,11 @@ class InstructionStep(TokenizerProcessorStep):
         return {**super().get_config(), "words": self.words}
 
     def _tokenize_text(self, text: str | list[str]) -> dict[str, torch.Tensor]:
-        for instruction in {text} if isinstance(text, str) else set(text):
-            if instruction != self._last:  # in control it stays the same for hundreds of chunks
+        if self._last is None or self._last[0] != text:  # in control it stays the same for hundreds of chunks
+            for instruction in {text} if isinstance(text, str) else set(text):
                 self.check(instruction)
-                self._last = instruction
-        tokens: dict[str, torch.Tensor] = super()._tokenize_text(text)
-        return tokens
+            self._last = text, super()._tokenize_text(text)
+        return dict(self._last[1])
 
 
 def instruction_step(preprocessor: PolicyProcessorPipeline[Any, Any]) -> TokenizerProcessorStep | None:

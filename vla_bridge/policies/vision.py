@@ -65,7 +65,8 @@ class FilmBlock(nn.Module):
     def forward(self, features: Tensor, instruction: Tensor) -> Tensor:
         """Return (b, width, h, w) from (b, width, h, w) and (b, instruction_width)."""
         scale, shift = self.film(instruction)[:, :, None, None].chunk(2, dim=1)
-        return features + functional.relu(self.normalize(self.convolve(features)) * (1.0 + scale) + shift)
+        normal = self.normalize(self.convolve(features))
+        return features + functional.relu(torch.addcmul(shift, normal, 1.0 + scale), inplace=True)
 
 
 class Eye(nn.Module):

@@ -97,3 +97,13 @@ def test_another_vocabulary_than_the_policy_s_is_refused():
     with pytest.raises(CheckpointError, match="none"):
         check_vocabulary(config, Pipeline())
     check_vocabulary(object(), Pipeline())
+
+
+def test_the_next_instruction_is_read_anew():
+    step = InstructionStep(max_length=4, words=list(WORDS))
+    first, second, again = (step._tokenize_text([text])["input_ids"].tolist() for text in ("mug", "red", "mug"))
+    assert first == again != second
+    with pytest.raises(SpecError):
+        step._tokenize_text(["pick up the red mug"])
+    with pytest.raises(SpecError):
+        step._tokenize_text(["pick up the red mug"])
