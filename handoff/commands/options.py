@@ -19,6 +19,7 @@ from typing import Any
 import yaml
 
 from robots.errors import UsageError
+from robots.finite import check_finite
 
 CONFIG_OPTION = "config_path"
 ALIASES = {"config": CONFIG_OPTION}
@@ -39,9 +40,11 @@ def parse_options[T](options: type[T], arguments: Sequence[str]) -> T:
         load_yaml(options, Path(given[CONFIG_OPTION]))
     tokens = [token for name, value in given.items() for token in (f"--{name}", value)]
     try:
-        return draccus.parse(options, args=tokens, exit_on_error=False)
+        parsed = draccus.parse(options, args=tokens, exit_on_error=False)
     except (DraccusException, argparse.ArgumentError, OSError, yaml.YAMLError) as error:
         raise UsageError(_one_line(error)) from error
+    check_finite(parsed)
+    return parsed
 
 
 def load_yaml(options: type[Any], path: Path) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from lerobot.configs import PreTrainedConfig
 
 import vla_bridge.policies  # noqa: F401 - registers ours
 from robots.errors import UsageError
+from robots.finite import check_finite
 
 TYPE = "type"
 OURS = ("film", "pi0_mini")
@@ -53,9 +54,12 @@ def _decode(kind: type[PreTrainedConfig], values: Mapping[str, Any]) -> PreTrain
     given = {name: value for name, value in values.items() if name != TYPE}
     tokens = [token for name, value in given.items() for token in (f"--{name}", _as_text(value))]
     try:
-        return draccus.parse(kind, args=tokens, exit_on_error=False)
+        config = draccus.parse(kind, args=tokens, exit_on_error=False)
+    # draccus and the checks of LeRobot's configurations, which are other people's, say no in all of these ways.
     except (DraccusException, argparse.ArgumentError, ValueError, TypeError, NotImplementedError) as error:
         raise UsageError(f"--policy: {' '.join(str(error).replace('`', '').split())}") from error
+    check_finite(config, "--policy")
+    return config
 
 
 def _as_text(value: Any) -> str:  # noqa: ANN401
