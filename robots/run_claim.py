@@ -25,14 +25,23 @@ def claim(out: Path, described: Mapping[str, Any]) -> None:
     """
     wanted, path = json.loads(json.dumps(described)), out / CONFIG
     if path.is_file():
-        for key, held, given in differences(_read(path), wanted):
-            raise UsageError(
-                f"{out} holds a run with another configuration: {key} is {held} there, but {given} here; "
-                "choose another --out or delete the folder."
-            )
+        check_same(out, read_config(path), wanted)
         return
     out.mkdir(parents=True, exist_ok=True)
     write_atomically(path, (json.dumps(wanted, indent=2) + "\n").encode())
+
+
+def check_same(out: Path, held: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    """Check that a run folder's configuration is the wanted one.
+
+    Raises:
+        UsageError: They differ; the message names the first difference.
+    """
+    for key, there, here in differences(held, wanted):
+        raise UsageError(
+            f"{out} holds a run with another configuration: {key} is {there} there, but {here} here; "
+            "choose another --out or delete the folder."
+        )
 
 
 def differences(
@@ -47,7 +56,12 @@ def differences(
             yield f"{prefix}{key}", mine, other
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_config(path: Path) -> dict[str, Any]:
+    """Return a run folder's configuration.
+
+    Raises:
+        UsageError: It is damaged.
+    """
     try:
         held = json.loads(path.read_bytes())
     except (OSError, ValueError) as error:

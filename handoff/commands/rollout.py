@@ -16,9 +16,11 @@ from handoff.commands.jobs import Row, each, read_rows, to_lines, workers
 from handoff.commands.options import option_lines, parse_options
 from handoff.shipped import shipped_policy
 from robots.errors import UsageError
+from robots.files import write_atomically
+from robots.run_claim import CONFIG, claim, differences, read_config
 from robots.statistics import wilson
 
-ROWS, SUMMARY, CONFIG = "episodes.jsonl", "summary.json", "config.json"
+ROWS, SUMMARY = "episodes.jsonl", "summary.json"
 ENGINES = ("process", "ray")
 BATCH = 8  # episodes per job: a kill loses at most the batches in progress
 BOOTSTRAP_DRAWS = 4000
@@ -125,10 +127,9 @@ def rollout(options: RolloutOptions) -> dict[str, Any]:
         OSError: The folder cannot be written.
     """
     folder = Path(options.out)
-    folder.mkdir(parents=True, exist_ok=True)
     _claim(folder, options)
     rows = {row["seed"]: row for row in read_rows(folder / ROWS)}
-    _write(folder / ROWS, to_lines(rows.values()))
+    write_atomically(folder / ROWS, to_lines(rows.values()).encode())
     missing = [seed for seed in options.seeds if seed not in rows]
     batches = [tuple(missing[start : start + BATCH]) for start in range(0, len(missing), BATCH)]
     engine = _on_ray if options.engine == "ray" else _in_processes
@@ -145,10 +146,10 @@ def rollout(options: RolloutOptions) -> dict[str, Any]:
             bar.update(len(batch))
     took_s = time.perf_counter() - begun
     rows.update({row["seed"]: row for row in new})
-    _write(folder / ROWS, to_lines(rows[seed] for seed in sorted(rows)))
+    write_atomically(folder / ROWS, to_lines(rows[seed] for seed in sorted(rows)).encode())
     summary = summarize([rows[seed] for seed in options.seeds], options.max_steps)
     summary["steps_per_s"] = sum(row["steps"] for row in new) / took_s if new else None
-    _write(folder / SUMMARY, json.dumps(summary, indent=2) + "\n")
+    write_atomically(folder / SUMMARY, (json.dumps(summary, indent=2) + "\n").encode())
     return summary
 
 
@@ -251,19 +252,7 @@ def _on_ray(options: RolloutOptions, batches: Sequence[tuple[int, ...]]) -> Iter
 def _claim(folder: Path, options: RolloutOptions) -> None:
     """Write down what the folder's rows are, or check that they are the same."""
     path, identity = folder / CONFIG, options.identity()
-    if not path.exists():
-        _write(path, json.dumps(identity, indent=2) + "\n")
-        return
-    stored = json.loads(path.read_text())
-    changed = [name for name, value in identity.items() if stored.get(name) != value]
-    if changed:
-        raise UsageError(
-            f"{folder} holds episodes with {changed[0]} {stored.get(changed[0])!r}, not {identity[changed[0]]!r}; "
-            "choose another --out."
-        )
-
-
-def _write(path: Path, text: str) -> None:
-    temporary = path.with_suffix(path.suffix + ".part")
-    temporary.write_text(text)
-    temporary.replace(path)
+    if path.is_file():
+        for name, held, given in differences(read_config(path), identity):
+            raise UsageError(f"{folder} holds episodes with {name} {held!r}, not {given!r}; choose another --out.")
+    claim(folder, identity)

@@ -11,7 +11,7 @@ import yaml
 
 from robots.errors import UsageError
 from robots.files import write_atomically
-from robots.run_claim import differences
+from robots.run_claim import check_same
 
 CONFIG = "config.yaml"
 
@@ -29,11 +29,7 @@ def check_claim(out: Path, described: Mapping[str, Any]) -> bool:
     path = out / CONFIG
     if not path.is_file():
         return False
-    for key, held, given in differences(_read(path), _plain(described)):
-        raise UsageError(
-            f"{out} holds a run with another configuration: {key} is {held} there, but {given} here; "
-            "choose another --out or delete the folder."
-        )
+    check_same(out, _read(path), _plain(described))
     return True
 
 
