@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from vla_bridge.training.checks import ACTION_NAMES, SHAPES
+from robots.grasp_action import ACTION_NAMES
+from vla_bridge.training.checks import SHAPES
 
 COLOURS = {"red": (220, 40, 40), "green": (40, 200, 60), "blue": (50, 70, 220)}
 SIDE_PX = 16

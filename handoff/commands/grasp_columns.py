@@ -32,9 +32,9 @@ def columns_of(demonstration: Demonstration) -> dict[str, np.ndarray]:
 def part_format() -> PartFormat:
     """Return the columns of the dataset."""
     from handoff.dataset.image_part import PartFormat
+    from robots.grasp_action import ACTION_NAMES
     from robots.sim.arm import JOINT_NAMES
     from robots.sim.grasping.demonstrations import IMAGE_SIZES
-    from robots.sim.grasping.expert import ACTION_NAMES
 
     features: Features = {
         f"{IMAGES}{name}": {"dtype": "image", "shape": (*size, 3), "names": ["height", "width", "channels"]}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,58 +18,45 @@ if TYPE_CHECKING:
 SCRIPTED = EXPERT, PLANNED = "expert", "planned"
 PROFILE = "baton_sim"
 TRAINED = "policy"  # the deployable folder in a training run's
-EXECUTED = 4  # of a chunk's actions, as the bridge refills its queue
+SESSION = "grasps"
 
 
-class BackendPolicy:
-    """A policy backend without its server: each answer is executed in part, then the next one is asked for.
+class BackendAnswers:
+    """A policy backend without its server, as `ChunkedPolicy` asks it.
 
     Args:
         backend: Loaded and warm.
-        executed: Actions of an answer that are executed.
     """
 
-    def __init__(self, backend: Backend, *, executed: int = EXECUTED) -> None:
-        self._backend, self._executed = backend, executed
-        self._instruction, self._seq = "", 0
-        self._waiting: list[Action] = []
+    def __init__(self, backend: Backend) -> None:
+        self._backend, self._instruction, self._seq = backend, "", 0
 
-    def begin(self, instruction: str) -> None:
-        """Forget the last attempt."""
-        if instruction != self._instruction:
-            self._backend.reset("grasps")
-        self._instruction, self._waiting = instruction, []
-
-    def act(self, observation: Observation) -> Action:
-        """Return the action of one control period.
+    def __call__(self, observation: Observation, instruction: str) -> list[Action]:
+        """Return the backend's answer.
 
         Raises:
             PlanningError: The policy refuses.
             SpecError: Its answer cannot be executed.
         """
-        if not self._waiting:
-            self._waiting = list(self._answer(observation))
-        return self._waiting.pop(0)
-
-    def _answer(self, observation: Observation) -> Sequence[Action]:
         schema = self._backend.schema
-        self._seq += 1
+        if instruction != self._instruction:
+            self._backend.reset(SESSION)
+        self._instruction, self._seq = instruction, self._seq + 1
         request = Infer(
-            session="grasps",
+            session=SESSION,
             epoch=0,
             seq=self._seq,
             captured_at_s=observation.captured_at_s,
             deadline_s=1.0,
-            instruction=self._instruction,
+            instruction=instruction,
             arrays=assemble(observation, schema, None),
         )
         answer = self._backend.infer(request)
         grippers = [None] * len(answer.actions) if answer.gripper is None else answer.gripper.tolist()
-        actions = (
+        return [
             Action(schema.action_space, values, gripper)
             for values, gripper in zip(answer.actions, grippers, strict=True)
-        )
-        return [action for _, action in zip(range(self._executed), actions, strict=False)]
+        ]
 
 
 @cache
@@ -97,7 +83,7 @@ def load_policy(name: str, world: GraspWorld) -> GraspPolicy:
     Raises:
         CheckpointError: The folder holds no usable policy.
     """
-    from robots.sim.grasping.policies import ExpertPolicy, PlannedPolicy
+    from robots.sim.grasping.policies import ChunkedPolicy, ExpertPolicy, PlannedPolicy
 
     if name == EXPERT:
         return ExpertPolicy(world)
@@ -111,7 +97,7 @@ def load_policy(name: str, world: GraspWorld) -> GraspPolicy:
     backend = LeRobotBackend(LeRobotConfig(path=Path(name), profile=PROFILE))
     backend.load()
     backend.warm()
-    return BackendPolicy(backend)
+    return ChunkedPolicy(BackendAnswers(backend))
 
 
 def label_of(name: str) -> str:

@@ -36,7 +36,6 @@ ACTION_SPACES = {
 }
 DETECTORS = ("segmentation", "color_shape")
 TRAIN_SEEDS = range(100_000)
-VALIDATION_SEEDS = range(100_000, 200_000)
 
 
 @dataclass(frozen=True, slots=True)

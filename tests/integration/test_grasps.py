@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from robots.errors import PlanningError, SpecError
+from robots.grasp_action import GRIPPER, REFUSE
 from robots.sim.episode import Variant
 from robots.sim.grasping.demonstrations import IMAGE_SIZES, DemonstrationConfig, Demonstrator
 from robots.sim.grasping.episode import Outcome, run_attempt
-from robots.sim.grasping.expert import GRIPPER, REFUSE, GraspExpert
+from robots.sim.grasping.expert import GraspExpert, refusal
 from robots.sim.grasping.policies import ChunkedPolicy, ExpertPolicy, executed
 from robots.sim.grasping.starts import draw_start
 from robots.sim.grasping.trials import Condition, Trial, TrialConfig, draw_trials, run_trial, set_up
@@ -18,6 +19,7 @@ from robots.sim.layout import sample_episode
 from robots.types import Action, ActionSpace
 
 SEED, TARGET = 100_006, "mug"
+STILL = Action(ActionSpace.CARTESIAN_VELOCITY, np.zeros(6), 0.0)
 
 
 @pytest.fixture(scope="module")
@@ -94,11 +96,9 @@ def test_what_is_not_there_is_refused(world):
 
 def test_a_policy_that_does_nothing_runs_out_of_time_and_one_that_refuses_is_refused(world, start):
     world.reset(start.spec)
-    report = run_attempt(world, ChunkedPolicy(lambda *_: np.zeros((8, 8)), world.robot.dt_s), "Wait.", longest_s=0.5)
+    report = run_attempt(world, ChunkedPolicy(lambda *_: [STILL] * 8), "Wait.", longest_s=0.5)
     assert (report.outcome, report.steps) == (Outcome.TIMEOUT, 8)
-    refusing = np.zeros((8, 8))
-    refusing[:, REFUSE] = 1.0
-    report = run_attempt(world, ChunkedPolicy(lambda *_: refusing, world.robot.dt_s), "No.")
+    report = run_attempt(world, ChunkedPolicy(lambda *_: [executed(refusal(), np.eye(3))]), "No.")
     assert (report.outcome, report.steps) == (Outcome.REFUSED, 0)
     assert "refuses" in report.reason
 
@@ -108,7 +108,7 @@ def test_an_answer_that_cannot_be_executed_ends_the_attempt(world, start):
         raise SpecError("actions: not finite.")
 
     world.reset(start.spec)
-    report = run_attempt(world, ChunkedPolicy(broken, world.robot.dt_s), "Pick up the mug.")
+    report = run_attempt(world, ChunkedPolicy(broken), "Pick up the mug.")
     assert (report.outcome, report.reason) == (Outcome.INVALID, "actions: not finite.")
 
 
@@ -119,7 +119,7 @@ def test_lifting_another_object_is_the_wrong_object(world, start):
     address = world.robot.model.joint("mug_0").qposadr[0]
     world.robot.spec = replace(start.spec, task=task)
     world.robot.data.qpos[address + 2] += 0.2
-    report = run_attempt(world, ChunkedPolicy(lambda *_: np.zeros((8, 8)), world.robot.dt_s), "Pick up the can.")
+    report = run_attempt(world, ChunkedPolicy(lambda *_: [STILL] * 8), "Pick up the can.")
     assert report.outcome is Outcome.WRONG
     assert report.lifted == ("mug_0",)
 

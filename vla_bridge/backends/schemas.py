@@ -101,15 +101,7 @@ def _arrays(inputs: Mapping[str, Any], joints: int, profile: GeneralistProfile) 
 
 def _joints(inputs: Mapping[str, Any], action_dim: int, profile: GeneralistProfile) -> int:
     """Return the number of joints that action, state and profile agree on, -1 where none of them says."""
-    motion = action_dim - profile.action.others
-    twist = profile.action.space is ActionSpace.CARTESIAN_VELOCITY
-    expected = TWIST_WIDTH if twist else profile.joints
-    if motion < 1 or (expected is not None and motion != expected):
-        layout = ", ".join(profile.action.layout)
-        wanted = "more" if expected is None else expected + profile.action.others
-        raise CheckpointError(
-            f"action: the policy gives {action_dim} values, but the profile {profile.name} ({layout}) has {wanted}."
-        )
+    motion, twist = _motion_width(action_dim, profile), profile.action.space is ActionSpace.CARTESIAN_VELOCITY
     found = {} if twist else {"action": motion}
     if profile.joints is not None:
         found["joints"] = profile.joints
@@ -127,6 +119,20 @@ def _joints(inputs: Mapping[str, Any], action_dim: int, profile: GeneralistProfi
             f"The profile {profile.name} and the policy disagree on the number of joints ({numbers})."
         )
     return next(iter(found.values()), -1)
+
+
+def _motion_width(action_dim: int, profile: GeneralistProfile) -> int:
+    """Return how many of the action's values are the motion, which is what the profile says where it says it."""
+    motion = action_dim - profile.action.others
+    twist = profile.action.space is ActionSpace.CARTESIAN_VELOCITY
+    expected = TWIST_WIDTH if twist else profile.joints
+    if motion < 1 or (expected is not None and motion != expected):
+        layout = ", ".join(profile.action.layout)
+        wanted = "more" if expected is None else expected + profile.action.others
+        raise CheckpointError(
+            f"action: the policy gives {action_dim} values, but the profile {profile.name} ({layout}) has {wanted}."
+        )
+    return motion
 
 
 def _disagrees(profile: GeneralistProfile, error: UsageError) -> CheckpointError:

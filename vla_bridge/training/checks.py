@@ -9,25 +9,21 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from robots.errors import UsageError
+from robots.grasp_action import ACTION_DIM, ACTION_NAMES, GRIPPER, REFUSE
 from vla_bridge.training.config import PRIVILEGED, GeneralistConfig
 
 if TYPE_CHECKING:
     from vla_bridge.training.memory import FramesInMemory
 
 ACTION, INFO = "action", "meta/info.json"
-ACTION_NAMES = (
-    *(f"gripper.{axis}.vel" for axis in ("x", "y", "z", "rx", "ry", "rz")),
-    "gripper.pos",
-    "refuse.pos",
-)
 SHAPES: Mapping[str, tuple[int, ...]] = {
     "observation.images.wrist": (96, 96, 3),
     "observation.images.third_person": (96, 128, 3),
     "observation.state": (8,),
-    ACTION: (len(ACTION_NAMES),),
+    ACTION: (ACTION_DIM,),
     "privileged.target_px": (3,),
 }
-BETWEEN_0_AND_1 = ("gripper.pos", "refuse.pos")
+BETWEEN_0_AND_1 = (ACTION_NAMES[GRIPPER], ACTION_NAMES[REFUSE])
 
 
 def check_folder(folder: Path) -> None:

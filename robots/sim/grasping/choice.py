@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
 
 from robots.sim.experts.collision import CollisionChecker, TargetContact
@@ -49,8 +47,3 @@ class Rehearsal:
 
     def _free(self, q_rad: Float, *, held: bool) -> bool:
         return self._checker.free(q_rad, TargetContact.ANY if held else TargetContact.FINGERS)
-
-
-def first_feasible(attempts: Iterable[Attempt], rehearsal: Rehearsal, q_rad: Float) -> Attempt | None:
-    """Return the first attempt that can be carried out from a posture, or None."""
-    return next((attempt for attempt in attempts if rehearsal.succeeds(attempt, q_rad)), None)

@@ -13,11 +13,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from robots.errors import PlanningError, SpecError, UsageError
+from robots.grasp_action import REFUSE
 from robots.images import resized
 from robots.sim.arm import WRIST_CAMERA
 from robots.sim.episode import EpisodeSpec, Variant
 from robots.sim.grasping.episode import GraspPolicy
-from robots.sim.grasping.expert import REFUSE, GraspExpert, action_of, refusal
+from robots.sim.grasping.expert import GraspExpert, action_of, refusal
 from robots.sim.grasping.instructions import demonstrated
 from robots.sim.grasping.noise import Noise, NoiseConfig
 from robots.sim.grasping.policies import EXECUTED, executed
@@ -90,7 +91,7 @@ class Frame:
     Attributes:
         images: uint8 (h, w, 3) by camera, of `IMAGE_SIZES`.
         state: (8,) joints [rad] and gripper.
-        action: (8,) the expert's, see `expert.ACTION_NAMES`.
+        action: (8,) the expert's, see `robots.grasp_action`.
         target_px: (3,) where the named object is in the wrist image, and whether it is seen.
     """
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from robots.grasp_action import ACTION_DIM, REFUSE
 from robots.sim.experts.collision import CollisionChecker, TargetContact
 from robots.sim.experts.grasps import Grasp, candidate_grasps
 from robots.sim.grasping.choice import Rehearsal
@@ -22,11 +23,6 @@ from robots.sim.grasping.world import GraspWorld
 from robots.sim.objects import find_class
 from robots.types import Float
 
-ACTION_NAMES = (
-    "gripper.x.vel", "gripper.y.vel", "gripper.z.vel", "gripper.rx.vel", "gripper.ry.vel", "gripper.rz.vel",
-    "gripper.pos", "refuse.pos",
-)  # fmt: skip
-ACTION_DIM, GRIPPER, REFUSE = len(ACTION_NAMES), 6, 7
 MOST_CANDIDATES = 90
 STEEPEST = 0.36  # vertical part of an approach with an upright wrist that the arm can follow
 EMPTY = 0.05  # measured opening below which the fingers have not begun to close
@@ -65,7 +61,7 @@ class GraspExpert:
         return self._chosen() is not None
 
     def act(self) -> Float:
-        """Return the action for the present state, (8,) float32; see `ACTION_NAMES`."""
+        """Return the action for the present state, (8,) float32; see `robots.grasp_action`."""
         attempt = self._chosen()
         if attempt is None:
             return refusal()

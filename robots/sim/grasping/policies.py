@@ -1,20 +1,20 @@
-"""Policies for an attempt: the closed-loop expert, the planned one, and any that predicts chunks of 8-vectors."""
+"""Policies for an attempt: the closed-loop expert, the planned one, and any that answers with chunks."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
 from robots.errors import PlanningError
+from robots.grasp_action import GRIPPER, REFUSE
 from robots.sim.experts.world import Stage
-from robots.sim.grasping.expert import GRIPPER, REFUSE, GraspExpert
+from robots.sim.grasping.expert import GraspExpert
 from robots.sim.grasping.world import GraspWorld
-from robots.sim.kinematics import rotation_of
 from robots.types import Action, ActionSpace, Float, Observation
 
-Predict = Callable[[Observation, str], Float]  # to a chunk (k, 8), see `expert.ACTION_NAMES`
-EXECUTED = 4  # of a chunk, before the next one is asked for
+Answer = Callable[[Observation, str], Sequence[Action]]
+EXECUTED = 4  # of an answer, before the next one is asked for, as the bridge refills its queue
 
 
 class ExpertPolicy:
@@ -80,16 +80,15 @@ class PlannedPolicy:
 
 
 class ChunkedPolicy:
-    """A policy that predicts chunks of 8-vectors; each is executed in part, then the next one is asked for.
+    """A policy that answers with chunks of actions; each is executed in part, then the next one is asked for.
 
     Args:
-        predict: Observation and instruction to a chunk (k, 8).
-        dt_s: Control period [s].
-        executed: Actions of a chunk that are executed.
+        answer: Observation and instruction to the actions of the next control periods.
+        executed: How many of them are executed.
     """
 
-    def __init__(self, predict: Predict, dt_s: float, *, executed: int = EXECUTED) -> None:
-        self._predict, self._dt_s, self._executed = predict, dt_s, executed
+    def __init__(self, answer: Answer, *, executed: int = EXECUTED) -> None:
+        self._answer, self._executed = answer, executed
         self._instruction = ""
         self._waiting: list[Action] = []
 
@@ -102,10 +101,10 @@ class ChunkedPolicy:
 
         Raises:
             PlanningError: The policy refuses.
+            SpecError: Its answer cannot be executed.
         """
         if not self._waiting:
-            chunk = self._predict(observation, self._instruction)
-            self._waiting = to_actions(chunk, observation.gripper_to_world[:3, :3], self._dt_s)[: self._executed]
+            self._waiting = list(self._answer(observation, self._instruction))[: self._executed]
         return self._waiting.pop(0)
 
 
@@ -119,24 +118,3 @@ def executed(vector: Float, rotation: Float) -> Action:
         raise PlanningError("The policy refuses: it cannot grasp this from here.")
     twist = np.concatenate([rotation @ vector[:3], rotation @ vector[3:6]]).astype(np.float64)
     return Action(ActionSpace.CARTESIAN_VELOCITY, twist, float(np.clip(vector[GRIPPER], 0.0, 1.0)))
-
-
-def to_actions(chunk: Float, rotation: Float, dt_s: float) -> list[Action]:
-    """Return a chunk (k, 8) as actions in the world frame; the gripper's rotation is integrated along it.
-
-    Args:
-        chunk: See `expert.ACTION_NAMES`.
-        rotation: The gripper's rotation (3, 3) in the observation.
-        dt_s: Control period [s].
-
-    Raises:
-        PlanningError: The chunk refuses on average.
-    """
-    if float(chunk[:, REFUSE].mean()) > 0.5:
-        raise PlanningError("The policy refuses: it cannot grasp this from here.")
-    actions, turned = [], rotation
-    for vector in chunk:
-        willing = np.where(np.arange(len(vector)) == REFUSE, 0.0, vector)
-        actions.append(executed(willing, turned))
-        turned = turned @ rotation_of(dt_s * vector[3:6])
-    return actions

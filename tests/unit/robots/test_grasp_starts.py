@@ -5,18 +5,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from robots.errors import PlanningError, UsageError
+from robots.errors import UsageError
+from robots.grasp_action import REFUSE
 from robots.sim.grasping import instructions
 from robots.sim.grasping.demonstrations import DemonstrationConfig
-from robots.sim.grasping.expert import REFUSE, refusal
+from robots.sim.grasping.expert import refusal
 from robots.sim.grasping.occluders import with_occluder
-from robots.sim.grasping.policies import ChunkedPolicy, to_actions
+from robots.sim.grasping.policies import ChunkedPolicy
 from robots.sim.grasping.starts import BINS, find_bin
 from robots.sim.grasping.views import HALF_VIEW, TIP_LEAD_M, ViewRange, draw_camera
-from robots.sim.kinematics import rotation_of
 from robots.sim.layout import sample_episode
 from robots.sim.tasks import find_task
-from robots.types import ActionSpace
+from robots.types import Action, ActionSpace
 
 POINT = np.array([0.76, 0.1, 0.40])
 
@@ -83,28 +83,7 @@ def test_held_out_paraphrases_appear_in_no_demonstration():
     assert instructions.held_out(task, 7) == instructions.held_out(task, 7 + len(instructions.HELD_OUT))
 
 
-@given(turn=st.tuples(*[st.floats(-1.0, 1.0)] * 3), spin=st.tuples(*[st.floats(-1.0, 1.0)] * 3))
-@settings(max_examples=30, deadline=None)
-def test_a_chunk_is_executed_in_the_frame_that_the_gripper_will_have(turn, spin):
-    chunk = np.zeros((8, 8))
-    chunk[:, 2], chunk[:, 3:6], chunk[:, 6] = 0.1, spin, 0.3
-    start = rotation_of(np.array(turn))
-    actions = to_actions(chunk, start, 1 / 15)
-    for index, action in enumerate(actions):
-        rotation = start @ rotation_of(index / 15 * np.array(spin))
-        assert action.space is ActionSpace.CARTESIAN_VELOCITY
-        assert np.allclose(action.values[:3], 0.1 * rotation[:, 2], atol=1e-9)
-        assert np.allclose(action.values[3:], rotation @ spin, atol=1e-9)
-        assert action.gripper == pytest.approx(0.3)
-
-
-def test_a_chunk_that_refuses_on_average_is_a_refusal_and_another_one_is_executed_whole():
-    chunk = np.zeros((8, 8))
-    chunk[:3, REFUSE] = 1.0
-    assert len(to_actions(chunk, np.eye(3), 1 / 15)) == 8
-    chunk[:5, REFUSE] = 1.0
-    with pytest.raises(PlanningError, match="refuses"):
-        to_actions(chunk, np.eye(3), 1 / 15)
+def test_a_refusal_is_still_and_open():
     assert refusal()[REFUSE] == 1.0
     assert not refusal()[:REFUSE].any()
 
@@ -113,8 +92,8 @@ def test_a_new_chunk_is_asked_for_after_half_of_the_old_one():
     class Still:
         gripper_to_world = np.eye(4)
 
-    asked = []
-    policy = ChunkedPolicy(lambda _observation, said: asked.append(said) or np.zeros((8, 8)), 1 / 15)
+    asked, still = [], Action(ActionSpace.CARTESIAN_VELOCITY, np.zeros(6), 0.0)
+    policy = ChunkedPolicy(lambda _observation, said: asked.append(said) or [still] * 8)
     policy.begin("Grab the mug.")
     for _ in range(9):
         policy.act(Still())
